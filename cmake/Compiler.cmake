@@ -1,0 +1,24 @@
+# Flags of every target of ours; third-party targets do not get them.
+if(NOT CMAKE_BUILD_TYPE)
+  set(CMAKE_BUILD_TYPE Release CACHE STRING "" FORCE)
+endif()
+set(CMAKE_CXX_FLAGS_RELEASE "-O2 -DNDEBUG")
+set(CMAKE_CXX_FLAGS_DEBUG "-O1 -g -fno-omit-frame-pointer")
+
+add_library(safelight_flags INTERFACE)
+# Contraction off: a result may not depend on the instruction set beyond what a kernel states by MulAdd.
+target_compile_options(safelight_flags INTERFACE -Wall -Wextra -Wshadow -Wnon-virtual-dtor -ffp-contract=off)
+if(SAFELIGHT_WERROR)
+  target_compile_options(safelight_flags INTERFACE -Werror)
+endif()
+if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+  # g++ 12 reports these falsely in std::variant and std::string at -O2.
+  target_compile_options(safelight_flags INTERFACE -Wno-maybe-uninitialized -Wno-restrict)
+endif()
+if(SAFELIGHT_SANITIZE)
+  add_compile_options(-fsanitize=${SAFELIGHT_SANITIZE} -fno-sanitize-recover=all)
+  add_link_options(-fsanitize=${SAFELIGHT_SANITIZE})
+endif()
+if(SAFELIGHT_FUZZ)
+  add_compile_options(-fsanitize=fuzzer-no-link)
+endif()

@@ -1,0 +1,28 @@
+# Third-party parts. Debian packages are found where Debian puts them; the rest is fetched once by tools/deps.sh
+# into a cache outside the tree, keyed by the hash of its lock file.
+find_package(Threads REQUIRED)
+find_package(OpenMP REQUIRED COMPONENTS CXX)
+find_package(spdlog REQUIRED)
+find_package(fmt REQUIRED)
+find_package(CLI11 REQUIRED)
+find_package(Boost 1.81 REQUIRED COMPONENTS json)
+find_package(PkgConfig REQUIRED)
+pkg_check_modules(hwy REQUIRED IMPORTED_TARGET libhwy)
+pkg_check_modules(spng REQUIRED IMPORTED_TARGET spng)
+pkg_check_modules(jpeg REQUIRED IMPORTED_TARGET libjpeg)
+pkg_check_modules(webp REQUIRED IMPORTED_TARGET libwebp libwebpmux)
+pkg_check_modules(sodium REQUIRED IMPORTED_TARGET libsodium)
+find_package(GTest REQUIRED)
+
+execute_process(COMMAND ${CMAKE_SOURCE_DIR}/tools/deps.sh
+                OUTPUT_VARIABLE SAFELIGHT_DEPS_DIR OUTPUT_STRIP_TRAILING_WHITESPACE RESULT_VARIABLE deps_status)
+if(NOT deps_status EQUAL 0)
+  message(FATAL_ERROR "tools/deps.sh could not fetch the third-party parts; its message stands above.")
+endif()
+set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/tools/deps.lock)
+message(STATUS "Third-party parts: ${SAFELIGHT_DEPS_DIR}")
+
+add_library(dnnl SHARED IMPORTED)
+set_target_properties(dnnl PROPERTIES
+  IMPORTED_LOCATION ${SAFELIGHT_DEPS_DIR}/onednn/lib/libdnnl.so.3
+  INTERFACE_INCLUDE_DIRECTORIES ${SAFELIGHT_DEPS_DIR}/onednn/include)

@@ -1,0 +1,140 @@
+#include "base/file.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+
+namespace safelight {
+namespace {
+
+/// Closes the descriptor at the end of the scope.
+class Descriptor {
+ public:
+  explicit Descriptor(int fd) : fd_(fd) {}
+  ~Descriptor() {
+    if (fd_ >= 0) ::close(fd_);
+  }
+  Descriptor(const Descriptor&) = delete;
+  Descriptor& operator=(const Descriptor&) = delete;
+  int get() const { return fd_; }
+  bool valid() const { return fd_ >= 0; }
+
+ private:
+  int fd_;
+};
+
+Error system_error(const std::filesystem::path& path, const char* action) {
+  const int cause = errno;
+  return {cause == ENOENT ? ErrorCode::kNotFound : ErrorCode::kIo,
+          fmt::format("{}: cannot {}: {}", path.string(), action, std::strerror(cause))};
+}
+
+/// Opens a regular file for reading and tells its size; folders, pipes and devices are refused.
+Result<uint64_t> regular_file_size(const Descriptor& file, const std::filesystem::path& path) {
+  if (!file.valid()) return system_error(path, "open it");
+  struct stat info {};
+  if (::fstat(file.get(), &info) != 0) return system_error(path, "read its size");
+  if (!S_ISREG(info.st_mode)) {
+    return Error{ErrorCode::kInvalidArgument, path.string() + ": is not a regular file"};
+  }
+  return static_cast<uint64_t>(info.st_size);
+}
+
+Status make_parent(const std::filesystem::path& path) {
+  const std::filesystem::path parent = path.parent_path();
+  if (parent.empty()) return {};
+  std::error_code failure;
+  std::filesystem::create_directories(parent, failure);
+  if (failure) {
+    return Error{ErrorCode::kIo,
+                 fmt::format("{}: cannot make the folder: {}", parent.string(), failure.message())};
+  }
+  return {};
+}
+
+}  // namespace
+
+Result<std::string> read_file(const std::filesystem::path& path, uint64_t limit) {
+  const Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+  const Result<uint64_t> size = regular_file_size(file, path);
+  if (!size) return size.error();
+  if (*size > limit) {
+    return Error{
+        ErrorCode::kInvalidArgument,
+        fmt::format("{}: has {} bytes; at most {} are read here", path.string(), *size, limit)};
+  }
+  std::string data(*size, '\0');
+  size_t done = 0;
+  while (done < data.size()) {
+    const ssize_t got = ::read(file.get(), data.data() + done, data.size() - done);
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) return system_error(path, "read it");
+    if (got == 0) break;
+    done += static_cast<size_t>(got);
+  }
+  data.resize(done);
+  return data;
+}
+
+Status write_file_atomically(const std::filesystem::path& path, std::string_view data) {
+  if (Status made = make_parent(path); !made) return made;
+  std::string temporary = path.string() + ".part-XXXXXX";
+  const Descriptor file(::mkostemp(temporary.data(), O_CLOEXEC));
+  if (!file.valid()) return system_error(path, "write it");
+  const auto fail = [&](const char* action) -> Status {
+    const Error error = system_error(path, action);
+    ::unlink(temporary.c_str());
+    return error;
+  };
+  size_t done = 0;
+  while (done < data.size()) {
+    const ssize_t put = ::write(file.get(), data.data() + done, data.size() - done);
+    if (put < 0 && errno == EINTR) continue;
+    if (put < 0) return fail("write it");
+    done += static_cast<size_t>(put);
+  }
+  const mode_t mask = ::umask(0);
+  ::umask(mask);
+  if (::fchmod(file.get(), 0666 & ~mask) != 0) return fail("set its mode");
+  if (::fsync(file.get()) != 0) return fail("write it");
+  if (::rename(temporary.c_str(), path.c_str()) != 0) return fail("put it in place");
+  return {};
+}
+
+Status check_writable(const std::filesystem::path& path) {
+  std::error_code ignored;
+  if (std::filesystem::is_directory(path, ignored)) {
+    return Error{ErrorCode::kIo, path.string() + ": is a folder; a file name is needed"};
+  }
+  std::filesystem::path folder = std::filesystem::absolute(path).parent_path();
+  while (!std::filesystem::exists(folder, ignored) && folder.has_relative_path())
+    folder = folder.parent_path();
+  if (::access(folder.c_str(), W_OK | X_OK) != 0) return system_error(path, "write it");
+  return {};
+}
+
+Result<std::shared_ptr<const MappedFile>> MappedFile::open(const std::filesystem::path& path) {
+  const Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+  const Result<uint64_t> size = regular_file_size(file, path);
+  if (!size) return size.error();
+  std::shared_ptr<MappedFile> mapped(new MappedFile);
+  mapped->path_ = path;
+  if (*size > 0) {
+    void* data = ::mmap(nullptr, *size, PROT_READ, MAP_PRIVATE, file.get(), 0);
+    if (data == MAP_FAILED) return system_error(path, "map it into memory");
+    mapped->data_ = static_cast<const std::byte*>(data);
+    mapped->size_ = *size;
+  }
+  return std::shared_ptr<const MappedFile>(std::move(mapped));
+}
+
+MappedFile::~MappedFile() {
+  if (data_ != nullptr) ::munmap(const_cast<std::byte*>(data_), size_);
+}
+
+}  // namespace safelight

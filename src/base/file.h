@@ -1,0 +1,48 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "base/result.h"
+
+namespace safelight {
+
+using Bytes = std::span<const std::byte>;
+
+/// The whole file as bytes. Errors: kNotFound, kIo, kInvalidArgument when larger than `limit`.
+Result<std::string> read_file(const std::filesystem::path& path,
+                              uint64_t limit = uint64_t{1} << 30);
+
+/// Writes beside `path` and renames over it, so that a reader sees the old file or the whole new
+/// one. Missing parent folders are made. Errors: kIo naming the path and the cause.
+Status write_file_atomically(const std::filesystem::path& path, std::string_view data);
+
+/// Whether write_file_atomically(path) could work now: the folder exists or can be made, and is
+/// writable.
+Status check_writable(const std::filesystem::path& path);
+
+/// A read-only memory map of a regular file; unmapped by the destructor.
+class MappedFile {
+ public:
+  /// Errors: kNotFound, kIo; an empty file maps to an empty span.
+  static Result<std::shared_ptr<const MappedFile>> open(const std::filesystem::path& path);
+  ~MappedFile();
+  MappedFile(const MappedFile&) = delete;
+  MappedFile& operator=(const MappedFile&) = delete;
+
+  Bytes bytes() const { return {data_, size_}; }
+  const std::filesystem::path& path() const { return path_; }
+
+ private:
+  MappedFile() = default;
+  const std::byte* data_ = nullptr;
+  size_t size_ = 0;
+  std::filesystem::path path_;
+};
+
+}  // namespace safelight

@@ -1,0 +1,29 @@
+#include "base/result.h"
+
+#include <array>
+
+namespace safelight {
+namespace {
+
+constexpr std::array kErrors = {
+    ErrorInfo{ErrorCode::kInvalidArgument, "invalid_argument", 400, 2},
+    ErrorInfo{ErrorCode::kNotFound, "not_found", 404, 3},
+    ErrorInfo{ErrorCode::kUnsupported, "unsupported", 422, 4},
+    ErrorInfo{ErrorCode::kCorruptFile, "corrupt_file", 422, 5},
+    ErrorInfo{ErrorCode::kIo, "io_error", 500, 6},
+    ErrorInfo{ErrorCode::kOutOfMemory, "out_of_memory", 507, 7},
+    ErrorInfo{ErrorCode::kCancelled, "cancelled", 499, 130},
+    ErrorInfo{ErrorCode::kRefused, "refused", 400, 8},
+    ErrorInfo{ErrorCode::kInternal, "internal", 500, 1},
+};
+
+}  // namespace
+
+const ErrorInfo& error_info(ErrorCode code) {
+  for (const ErrorInfo& info : kErrors) {
+    if (info.code == code) return info;
+  }
+  return kErrors.back();
+}
+
+}  // namespace safelight
