@@ -1,0 +1,29 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "base/file.h"
+#include "base/tensor.h"
+#include "graph/dtype.h"
+
+namespace safelight::weights {
+
+/// A tensor in someone else's memory: dense row-major little-endian elements that `owner` (mostly
+/// a MappedFile) keeps alive. `data` has no alignment: files may put any tensor at any byte.
+/// Invariant: data.size() == count() * dtype_size(dtype).
+struct TensorView {
+  graph::DType dtype = graph::DType::kF32;
+  std::vector<int64_t> shape;
+  Bytes data;
+  std::shared_ptr<const void> owner;
+
+  /// The number of elements; 1 for a scalar.
+  int64_t count() const { return Tensor::count(shape); }
+};
+
+/// An F32 view that owns the host tensor it shows.
+TensorView view_of(Tensor tensor);
+
+}  // namespace safelight::weights
