@@ -38,6 +38,9 @@ class TensorIndex {
   /// The file that holds the tensor, as it is to be named in messages; empty for an unknown name.
   std::string_view source_file(std::string_view name) const;
 
+  /// The files in the order in which they were added.
+  const std::vector<std::string>& files() const { return files_; }
+
   /// Iteration in name order (bytewise): for (const auto& [name, tensor] : index).
   Map::const_iterator begin() const { return tensors_.begin(); }
   Map::const_iterator end() const { return tensors_.end(); }
