@@ -2,11 +2,8 @@
 
 #include <cstdint>
 #include <span>
-#include <string_view>
 
-#include "base/result.h"
 #include "base/tensor.h"
-#include "weights/tensor_index.h"
 #include "weights/tensor_view.h"
 
 namespace safelight::weights {
@@ -25,9 +22,5 @@ Tensor to_tensor(const TensorView& tensor);
 
 /// Whether any element is NaN or infinite; false for integers and booleans. Reads every byte once.
 bool has_non_finite(const TensorView& tensor);
-
-/// Errors: kCorruptFile naming file and tensor when has_non_finite(the tensor `name` of `index`);
-/// kNotFound when there is none of that name.
-Status check_finite(const TensorIndex& index, std::string_view name);
 
 }  // namespace safelight::weights
