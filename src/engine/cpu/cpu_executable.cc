@@ -1,0 +1,142 @@
+#include "engine/cpu/cpu_executable.h"
+
+#include <fmt/format.h>
+
+#include <chrono>
+#include <cstring>
+#include <new>
+#include <stdexcept>
+
+#include "engine/cpu/kernels/kernels.h"
+#include "engine/cpu/memory_plan.h"
+
+#if defined(__SANITIZE_ADDRESS__)
+#include <sanitizer/asan_interface.h>
+#endif
+
+namespace safelight::engine::cpu {
+namespace {
+
+/// A host tensor as a view of row-major float32.
+StridedView host_view(const graph::Shape& shape, const float* data) {
+  StridedView view{{reinterpret_cast<std::byte*>(const_cast<float*>(data)), Storage::kF32},
+                   static_cast<int>(shape.size()),
+                   {},
+                   {}};
+  const graph::Shape strides = graph::dense_strides(shape);
+  for (size_t d = 0; d < shape.size(); ++d) {
+    view.sizes[d] = shape[d];
+    view.strides[d] = strides[d];
+  }
+  return view;
+}
+
+#if defined(__SANITIZE_ADDRESS__)
+/// Keeps all of the arena poisoned but the buffers that are alive, so that a kernel that leaves its
+/// buffer is caught.
+class ArenaGuard {
+ public:
+  ArenaGuard(const Plan& plan, std::byte* arena) : plan_(plan), arena_(arena) {
+    ASAN_POISON_MEMORY_REGION(arena_, plan_.arena_bytes);
+  }
+  ~ArenaGuard() { ASAN_UNPOISON_MEMORY_REGION(arena_, plan_.arena_bytes); }
+  void before(int step) { mark(step, true); }
+  void after(int step) { mark(step, false); }
+
+ private:
+  void mark(int step, bool begins) {
+    for (const PlannedBuffer& buffer : plan_.buffers) {
+      if (buffer.persistent || buffer.merged_into >= 0 || buffer.first_step < 0) continue;
+      if (begins && buffer.first_step == step)
+        ASAN_UNPOISON_MEMORY_REGION(arena_ + buffer.arena_offset, buffer.bytes());
+      if (!begins && buffer.last_step == step)
+        ASAN_POISON_MEMORY_REGION(arena_ + buffer.arena_offset, buffer.bytes());
+    }
+  }
+
+  const Plan& plan_;
+  std::byte* arena_;
+};
+#else
+class ArenaGuard {
+ public:
+  ArenaGuard(const Plan&, std::byte*) {}
+  void before(int) {}
+  void after(int) {}
+};
+#endif
+
+}  // namespace
+
+std::byte* Arena::reserve(size_t bytes) {
+  if (bytes > size_ || !data_) {
+    data_.reset();
+    const size_t rounded =
+        (std::max<size_t>(bytes, 1) + kBufferAlignment - 1) / kBufferAlignment * kBufferAlignment;
+    data_.reset(static_cast<std::byte*>(std::aligned_alloc(kBufferAlignment, rounded)));
+    if (!data_) throw std::bad_alloc();
+    size_ = bytes;
+  }
+  return data_.get();
+}
+
+CpuExecutable::CpuExecutable(LoweredPlan lowered, std::shared_ptr<CpuWeights> weights,
+                             std::shared_ptr<Arena> arena, Profile* profile)
+    : plan_(std::move(lowered.plan)),
+      weights_(std::move(weights)),
+      arena_(std::move(arena)),
+      profile_(profile) {
+  arena_->reserve(plan_.arena_bytes);
+  persistent_.reserve(plan_.persistent_bytes);
+  const Workspace places = workspace(nullptr);
+  for (const PlanConstant& constant : lowered.constants) {
+    std::memcpy(places.at(constant.view).data, constant.data.data(),
+                constant.data.size() * sizeof(float));
+  }
+}
+
+Workspace CpuExecutable::workspace(std::byte* arena) const {
+  return {plan_.buffers, arena, persistent_.reserve(plan_.persistent_bytes)};
+}
+
+void CpuExecutable::set_input(size_t index, const Tensor& tensor) {
+  const View& view = plan_.inputs.at(index);
+  if (tensor.shape != view.sizes) {
+    throw std::invalid_argument(
+        fmt::format("input {} has shape {}; the executable was compiled for {}", index,
+                    graph::to_string(tensor.shape), graph::to_string(view.sizes)));
+  }
+  copy(host_view(tensor.shape, tensor.begin()), workspace(nullptr).strided(view));
+}
+
+Status CpuExecutable::run(const StopFlag* stop) {
+  std::byte* arena = arena_->reserve(plan_.arena_bytes);
+  const Workspace places = workspace(arena);
+  ArenaGuard guard(plan_, arena);
+  for (int s = 0; s < static_cast<int>(plan_.steps.size()); ++s) {
+    if (stop && stop->load(std::memory_order_relaxed))
+      return Error{ErrorCode::kCancelled, "stopped"};
+    Step& step = *plan_.steps[static_cast<size_t>(s)];
+    guard.before(s);
+    if (profile_) {
+      const auto begin = std::chrono::steady_clock::now();
+      step.run(places);
+      profile_->add(step.kind,
+                    std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count(),
+                    step.flops);
+    } else {
+      step.run(places);
+    }
+    guard.after(s);
+  }
+  return {};
+}
+
+Tensor CpuExecutable::output(size_t index) const {
+  const View& view = plan_.outputs.at(index);
+  Tensor tensor(view.sizes);
+  std::memcpy(tensor.begin(), workspace(nullptr).at(view).data, tensor.data.size() * sizeof(float));
+  return tensor;
+}
+
+}  // namespace safelight::engine::cpu

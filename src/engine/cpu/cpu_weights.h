@@ -1,0 +1,46 @@
+#pragma once
+
+#include <map>
+#include <oneapi/dnnl/dnnl.hpp>
+#include <optional>
+#include <string>
+
+#include "engine/engine.h"
+
+namespace safelight::engine::cpu {
+
+/// Weights for the CPU engine: read from the mapped file once per layer and kept in the layout that
+/// the layer's first primitive asked for; executables of other shapes share it.
+class CpuWeights : public LoadedWeights {
+ public:
+  CpuWeights(weights::BoundWeights weights, dnnl::engine engine)
+      : weights_(std::move(weights)), engine_(std::move(engine)) {}
+
+  uint64_t bytes() const override;
+
+  const weights::TensorView& file_tensor(const std::string& name) const {
+    return weights_.at(name);
+  }
+
+  /// A small weight (bias, norm) in float32; kept.
+  const std::vector<float>& f32(const std::string& name);
+
+  /// The layout in which the weight is kept for products in `type`, if it is.
+  std::optional<dnnl::memory::desc> packed_layout(const std::string& name,
+                                                  dnnl::memory::data_type type) const;
+
+  /// The weight in layout `wanted`. `plain` describes the file's order (dims as in `wanted`, dense
+  /// strides) in the data type of `wanted`. The first call packs it.
+  dnnl::memory packed(const std::string& name, const dnnl::memory::desc& plain,
+                      const dnnl::memory::desc& wanted);
+
+ private:
+  using Key = std::pair<std::string, dnnl::memory::data_type>;
+
+  weights::BoundWeights weights_;
+  dnnl::engine engine_;
+  std::map<std::string, std::vector<float>> f32_;
+  std::map<Key, dnnl::memory> packed_;
+};
+
+}  // namespace safelight::engine::cpu

@@ -1,0 +1,532 @@
+#include "engine/cpu/lowering.h"
+
+#include <cmath>
+#include <cstring>
+#include <stdexcept>
+
+#include "engine/cpu/fusion.h"
+#include "engine/cpu/memory_plan.h"
+#include "engine/cpu/plan_builder.h"
+#include "engine/cpu/product_steps.h"
+#include "weights/convert.h"
+
+namespace safelight::engine::cpu {
+namespace {
+
+using graph::Graph;
+using graph::Node;
+using graph::Op;
+using graph::Shape;
+using graph::Value;
+
+BinaryFunction binary_function(Op op) {
+  switch (op) {
+    case Op::kAdd:
+      return BinaryFunction::kAdd;
+    case Op::kSub:
+      return BinaryFunction::kSub;
+    case Op::kMul:
+      return BinaryFunction::kMul;
+    case Op::kDiv:
+      return BinaryFunction::kDiv;
+    case Op::kMaximum:
+      return BinaryFunction::kMaximum;
+    default:
+      throw std::logic_error("not a binary operator");
+  }
+}
+
+/// The view read under `sizes` by broadcasting: missing leading dimensions and those of size 1 get
+/// stride 0.
+View broadcast_view(const View& view, const Shape& sizes) {
+  View result{view.buffer, view.offset, sizes, Shape(sizes.size(), 0)};
+  const size_t lead = sizes.size() - view.sizes.size();
+  for (size_t d = 0; d < view.sizes.size(); ++d) {
+    if (view.sizes[d] != 1) result.strides[lead + d] = view.strides[d];
+  }
+  return result;
+}
+
+View permuted(const View& view, const Shape& order) {
+  View result{view.buffer, view.offset, {}, {}};
+  for (const int64_t axis : order) {
+    result.sizes.push_back(view.sizes[static_cast<size_t>(axis)]);
+    result.strides.push_back(view.strides[static_cast<size_t>(axis)]);
+  }
+  return result;
+}
+
+/// A channels-last [B, C, H, W] as the rows [B, H, W, C] that it is in memory.
+View pixels_as_rows(const View& image) { return permuted(image, {0, 2, 3, 1}); }
+
+bool is_pointwise(const graph::Conv2dAttributes& attributes, const Shape& weight) {
+  const graph::Padding& p = attributes.padding;
+  return weight[2] == 1 && weight[3] == 1 && attributes.stride == std::array<int64_t, 2>{1, 1} &&
+         attributes.groups == 1 && p.top == 0 && p.left == 0 && p.bottom == 0 && p.right == 0;
+}
+
+class Lowering {
+ public:
+  Lowering(const Graph& graph, CpuWeights& weights, const dnnl::engine& engine,
+           const LoweringOptions& options)
+      : graph_(graph),
+        weights_(weights),
+        engine_(engine),
+        options_(options),
+        fused_(fuse(graph)),
+        places_(graph.nodes().size()),
+        is_output_(graph.nodes().size(), false) {}
+
+  LoweredPlan run() {
+    for (const graph::NamedValue& output : graph_.outputs()) is_output_[index(output.value)] = true;
+    for (const Value input : graph_.inputs()) place_input(input);
+    for (size_t i = 0; i < places_.size(); ++i) {
+      const Value value{static_cast<int32_t>(i)};
+      if (fused_.runs[i] && graph_.node(value).op != Op::kInput) place(value) = lower(value);
+    }
+    for (const graph::NamedValue& output : graph_.outputs()) keep_output(output.value);
+    plan_memory(builder_.plan());
+    return {std::move(builder_.plan()), std::move(constants_)};
+  }
+
+ private:
+  static size_t index(Value value) { return static_cast<size_t>(value.index); }
+  View& place(Value value) { return places_[index(value)]; }
+  const Node& node(Value value) const { return graph_.node(value); }
+
+  Storage storage_of(Value value) const {
+    return node(value).numerics == graph::Numerics::kF32 || is_output_[index(value)]
+               ? Storage::kF32
+               : options_.storage;
+  }
+
+  /// The storage of a product's operands: bf16 only where oneDNN computes with it.
+  Storage product_storage(const Node& node) const {
+    const bool f32 = node.numerics == graph::Numerics::kF32 || !options_.native_bf16;
+    return f32 ? Storage::kF32 : options_.storage;
+  }
+
+  void place_input(Value input) {
+    const Storage storage =
+        node(input).numerics == graph::Numerics::kF32 ? Storage::kF32 : options_.storage;
+    place(input) = builder_.usual_layout(node(input).shape, storage);
+    builder_.make_persistent(place(input));
+    builder_.plan().inputs.push_back(place(input));
+  }
+
+  void keep_output(Value output) {
+    const View kept = builder_.row_major(node(output).shape, Storage::kF32);
+    builder_.make_persistent(kept);
+    builder_.copy(operand(output), kept);
+    builder_.plan().outputs.push_back(kept);
+  }
+
+  View constant(const Shape& shape, std::vector<float> data) {
+    const View view = builder_.row_major(shape, Storage::kF32);
+    builder_.make_persistent(view);
+    constants_.push_back({view, std::move(data)});
+    return view;
+  }
+
+  /// Where an operand lies; a weight used as an operand becomes a constant.
+  View operand(Value value) {
+    View& view = place(value);
+    if (!view.valid() && node(value).op == Op::kParam) {
+      view = constant(node(value).shape, weights_.f32(name_of(value)));
+    }
+    return view;
+  }
+
+  std::string name_of(Value param) const {
+    if (!param.valid()) return {};
+    if (node(param).op != Op::kParam) {
+      throw std::logic_error(std::string(graph::op_name(node(param).op)) +
+                             " stands where the engine needs a weight");
+    }
+    return node(param).as<graph::NameAttributes>().name;
+  }
+
+  const float* f32_of(Value param) {
+    return param.valid() ? weights_.f32(name_of(param)).data() : nullptr;
+  }
+
+  View lower(Value value) {
+    const Node& n = node(value);
+    if (const std::optional<Fusion>& fusion = fused_.fusions[index(value)])
+      return lower_fusion(value, *fusion);
+    if (const std::optional<Unary> unary = unary_of(n)) return lower_unary(value, *unary);
+    switch (n.op) {
+      case Op::kParam:
+        return {};  // read by name where it is used
+      case Op::kConstant:
+        return constant(n.shape, n.as<graph::ConstantAttributes>().data);
+      case Op::kMatMul:
+        return lower_matmul(value);
+      case Op::kLayerNorm:
+      case Op::kRmsNorm:
+      case Op::kSoftmax:
+      case Op::kGeglu:
+        return lower_rows(value);
+      case Op::kAttention:
+        return lower_attention(value);
+      case Op::kEmbedding:
+        return lower_embedding(value);
+      case Op::kTimestepEmbedding:
+        return lower_timestep_embedding(value);
+      case Op::kReshape:
+        return builder_.reshape(operand(n.inputs[0]), n.shape);
+      case Op::kPermute:
+        return permuted(operand(n.inputs[0]), n.as<graph::ShapeAttributes>().shape);
+      case Op::kBroadcast:
+        return broadcast_view(operand(n.inputs[0]), n.shape);
+      case Op::kSlice:
+        return lower_slice(n);
+      case Op::kConcat:
+        return lower_concat(value);
+      case Op::kPad2d:
+        return lower_pad(value);
+      case Op::kUpsampleNearest:
+        return lower_upsample(value);
+      case Op::kMean:
+        return lower_mean(n);
+      default:
+        throw std::logic_error(std::string(graph::op_name(n.op)) + " has no lowering");
+    }
+  }
+
+  View lower_fusion(Value value, const Fusion& fusion) {
+    switch (node(fusion.core).op) {
+      case Op::kLinear:
+      case Op::kConv2d:
+        return lower_product(value, fusion);
+      case Op::kGroupNorm:
+        return lower_group_norm(value, fusion);
+      default:
+        return lower_binary(value, fusion);
+    }
+  }
+
+  View lower_product(Value value, const Fusion& fusion) {
+    const Node& core = node(fusion.core);
+    const bool image = core.op == Op::kConv2d;
+    const Shape& weight_shape = node(core.inputs[1]).shape;
+    const bool pointwise = image && is_pointwise(core.as<graph::Conv2dAttributes>(), weight_shape);
+    const auto prepared = [&](const View& view, Storage storage) {
+      const View laid_out = image ? builder_.as_channels_last(view) : builder_.as_rows(view);
+      const View stored = builder_.in_storage(laid_out, storage);
+      return pointwise ? pixels_as_rows(stored) : stored;
+    };
+    const Storage type = product_storage(core);
+    // A native bf16 product can store float32 as well; a float32 one is rounded to bf16 by a copy
+    // behind it.
+    const Storage wanted = storage_of(value);
+    const Storage stored = type == Storage::kBF16 ? wanted : Storage::kF32;
+    const View result = builder_.usual_layout(node(value).shape, stored);
+    Product product{.source = prepared(operand(core.inputs[0]), type),
+                    .weight = name_of(core.inputs[1]),
+                    .bias = name_of(core.inputs[2]),
+                    .result = pointwise ? pixels_as_rows(result) : result,
+                    .after = {}};
+    for (const PostOperation& operation : fusion.after) {
+      const bool adds = operation.addend.valid();
+      product.after.push_back(
+          {operation.unary, adds ? prepared(operand(operation.addend), type) : View{}});
+    }
+    if (image && !pointwise) {
+      add_conv2d(builder_, weights_, engine_, product, core.as<graph::Conv2dAttributes>(),
+                 weight_shape);
+    } else {
+      add_linear(builder_, weights_, engine_, image ? "conv1x1" : "linear", product);
+    }
+    return builder_.in_storage(result, wanted);
+  }
+
+  View lower_matmul(Value value) {
+    const Node& n = node(value);
+    const Storage type = product_storage(n);
+    View a = builder_.as_rows(builder_.in_storage(operand(n.inputs[0]), type));
+    View b = builder_.as_rows(builder_.in_storage(operand(n.inputs[1]), type));
+    const Storage wanted = storage_of(value);
+    const View result =
+        builder_.row_major(n.shape, type == Storage::kBF16 ? wanted : Storage::kF32);
+    if (n.as<graph::MatMulAttributes>().transpose_b) {
+      std::swap(b.sizes[b.sizes.size() - 1], b.sizes[b.sizes.size() - 2]);
+      std::swap(b.strides[b.strides.size() - 1], b.strides[b.strides.size() - 2]);
+    }
+    add_matmul(builder_, engine_, a, b, result);
+    return builder_.in_storage(result, wanted);
+  }
+
+  View lower_unary(Value value, const Unary& unary) {
+    const View from = operand(node(value).inputs[0]);
+    const View to = builder_.dense_like(from, storage_of(value));
+    Step& step = builder_.kernel("elementwise", {from}, {to}, [=](const Workspace& workspace) {
+      cpu::unary(unary, workspace.strided(from), workspace.strided(to));
+    });
+    if (builder_.fills_buffer(from)) step.in_place_input = from.buffer;
+    return to;
+  }
+
+  View lower_binary(Value value, const Fusion& fusion) {
+    const Node& core = node(fusion.core);
+    const View first = operand(core.inputs[0]), second = operand(core.inputs[1]);
+    const View a = broadcast_view(first, core.shape), b = broadcast_view(second, core.shape);
+    const View& model = first.sizes == core.shape ? a : b;
+    const View to = model.sizes == core.shape && builder_.fills_buffer(model)
+                        ? builder_.dense_like(model, storage_of(value))
+                        : builder_.usual_layout(core.shape, storage_of(value));
+    const Unary after = fusion.after.empty() ? Unary{} : fusion.after[0].unary;
+    const BinaryFunction function = binary_function(core.op);
+    Step& step = builder_.kernel("elementwise", {a, b}, {to}, [=](const Workspace& workspace) {
+      cpu::binary(function, after, workspace.strided(a), workspace.strided(b),
+                  workspace.strided(to));
+    });
+    if (builder_.fills_buffer(model) && model.strides == to.strides && a.buffer != b.buffer) {
+      step.in_place_input = model.buffer;
+    }
+    return to;
+  }
+
+  View lower_group_norm(Value value, const Fusion& fusion) {
+    const Node& core = node(fusion.core);
+    const Shape sizes = core.shape;
+    // Any number of positions behind the channels is one row of them: [B, C, S, 1].
+    const Shape flat{sizes[0], sizes[1],
+                     graph::element_count(sizes) / std::max<int64_t>(sizes[0] * sizes[1], 1), 1};
+    View x = operand(fusion.norm_input);
+    x = builder_.as_channels_last(sizes.size() == 4 ? x : builder_.reshape(x, flat));
+    View addend;
+    if (fusion.norm_addend.valid()) {
+      addend =
+          builder_.as_rows(builder_.reshape(operand(fusion.norm_addend), {sizes[0], sizes[1]}));
+      if (row_stride(addend) != sizes[1]) {
+        const View dense = builder_.row_major(addend.sizes, builder_.storage(addend));
+        builder_.copy(addend, dense);
+        addend = dense;
+      }
+    }
+    const View out = builder_.dense_like(x, storage_of(value));
+    GroupNorm norm{.batch = sizes[0], .positions = flat[2], .channels = sizes[1]};
+    norm.groups = static_cast<int>(core.as<graph::NormAttributes>().groups);
+    norm.epsilon = core.as<graph::NormAttributes>().epsilon;
+    norm.weight = f32_of(core.inputs[1]);
+    norm.bias = f32_of(core.inputs[2]);
+    if (!fusion.after.empty()) norm.after = fusion.after[0].unary;
+    Step& step = builder_.kernel("group_norm", {x, addend}, {out}, [=](const Workspace& workspace) {
+      GroupNorm call = norm;
+      call.x = workspace.at(x);
+      call.out = workspace.at(out);
+      if (addend.valid()) call.addend = workspace.at(addend);
+      group_norm(call);
+    });
+    if (builder_.fills_buffer(x)) step.in_place_input = x.buffer;
+    return sizes.size() == 4 ? out : builder_.reshape(out, sizes);
+  }
+
+  View lower_rows(Value value) {
+    const Node& n = node(value);
+    const View x = builder_.as_rows(operand(n.inputs[0]));
+    const View out = builder_.row_major(n.shape, storage_of(value));
+    std::function<void(const Rows&, const Rows&)> kernel;
+    switch (n.op) {
+      case Op::kLayerNorm: {
+        const float epsilon = n.as<graph::NormAttributes>().epsilon;
+        const float *weight = f32_of(n.inputs[1]), *bias = f32_of(n.inputs[2]);
+        kernel = [=](const Rows& from, const Rows& to) {
+          layer_norm(from, weight, bias, epsilon, to);
+        };
+        break;
+      }
+      case Op::kRmsNorm: {
+        const float epsilon = n.as<graph::NormAttributes>().epsilon;
+        const float* weight = f32_of(n.inputs[1]);
+        kernel = [=](const Rows& from, const Rows& to) { rms_norm(from, weight, epsilon, to); };
+        break;
+      }
+      case Op::kSoftmax:
+        kernel = softmax;
+        break;
+      default:
+        kernel = geglu;
+        break;
+    }
+    builder_.kernel(std::string(graph::op_name(n.op)), {x}, {out}, [=](const Workspace& workspace) {
+      kernel(workspace.rows(x), workspace.rows(out));
+    });
+    return out;
+  }
+
+  View lower_attention(Value value) {
+    const Node& n = node(value);
+    const auto [heads, causal] = n.as<graph::AttentionAttributes>();
+    std::array<View, 4> views;
+    for (size_t i = 0; i < 3; ++i) {
+      views[i] = operand(n.inputs[i]);
+      if (views[i].strides[2] != 1 && views[i].sizes[2] != 1) views[i] = builder_.as_rows(views[i]);
+    }
+    views[3] = builder_.row_major(n.shape, storage_of(value));
+    Attention attention{.batch = n.shape[0],
+                        .heads = heads,
+                        .queries = n.shape[1],
+                        .keys = views[1].sizes[1],
+                        .head_size = n.shape[2] / heads};
+    attention.scale = 1 / std::sqrt(static_cast<float>(attention.head_size));
+    attention.causal = causal;
+    const int threads = options_.threads;
+    const View scratch = builder_.scratch(attention_scratch(attention, threads));
+    Step& step = builder_.kernel("attention", {views[0], views[1], views[2]}, {views[3], scratch},
+                                 [=](const Workspace& workspace) {
+                                   const auto operand = [&](const View& view) {
+                                     return AttentionOperand{workspace.at(view), view.strides[0],
+                                                             view.strides[1], attention.head_size};
+                                   };
+                                   Attention call = attention;
+                                   call.q = operand(views[0]);
+                                   call.k = operand(views[1]);
+                                   call.v = operand(views[2]);
+                                   call.out = operand(views[3]);
+                                   cpu::attention(call, workspace.at(scratch).data, threads);
+                                 });
+    step.flops = 4.0 * static_cast<double>(graph::element_count(n.shape)) *
+                 static_cast<double>(attention.keys) * (causal ? 0.5 : 1.0);
+    return views[3];
+  }
+
+  /// Reads just the rows asked for from the mapped file: a vocabulary is never unpacked whole.
+  View lower_embedding(Value value) {
+    const Node& n = node(value);
+    const View ids = builder_.as_rows(builder_.in_storage(operand(n.inputs[0]), Storage::kF32));
+    const View out = builder_.row_major(n.shape, Storage::kF32);
+    const weights::TensorView& table = weights_.file_tensor(name_of(n.inputs[1]));
+    builder_.kernel("embedding", {ids}, {out}, [=](const Workspace& workspace) {
+      const auto* id = reinterpret_cast<const float*>(workspace.at(ids).data);
+      auto* row = reinterpret_cast<float*>(workspace.at(out).data);
+      const int64_t rows = table.shape[0], width = table.shape[1];
+      const size_t row_bytes = table.data.size() / static_cast<size_t>(rows);
+      for (int64_t i = 0; i < graph::element_count(ids.sizes); ++i, row += width) {
+        if (!(id[i] >= 0) || id[i] >= static_cast<float>(rows))
+          throw std::out_of_range("embedding: id not in the table");
+        weights::TensorView part = table;
+        part.shape = {width};
+        part.data = table.data.subspan(static_cast<size_t>(id[i]) * row_bytes, row_bytes);
+        weights::to_f32(part, {row, static_cast<size_t>(width)});
+      }
+    });
+    return builder_.in_storage(out, storage_of(value));
+  }
+
+  View lower_timestep_embedding(Value value) {
+    const Node& n = node(value);
+    const View t = builder_.as_rows(builder_.in_storage(operand(n.inputs[0]), Storage::kF32));
+    const View out = builder_.row_major(n.shape, Storage::kF32);
+    const auto [size, max_period] = n.as<graph::TimestepAttributes>();
+    builder_.kernel("timestep_embedding", {t}, {out},
+                    [=, size = size, period = max_period](const Workspace& workspace) {
+                      const auto* time = reinterpret_cast<const float*>(workspace.at(t).data);
+                      auto* row = reinterpret_cast<float*>(workspace.at(out).data);
+                      const int64_t half = size / 2;
+                      for (int64_t b = 0; b < t.sizes[0]; ++b, row += size) {
+                        for (int64_t i = 0; i < half; ++i) {
+                          const double frequency =
+                              std::exp(-std::log(static_cast<double>(period)) *
+                                       static_cast<double>(i) / static_cast<double>(half));
+                          row[i] = static_cast<float>(std::cos(time[b] * frequency));
+                          row[half + i] = static_cast<float>(std::sin(time[b] * frequency));
+                        }
+                      }
+                    });
+    return out;
+  }
+
+  View lower_slice(const Node& n) {
+    View view = operand(n.inputs[0]);
+    const auto& [axis, begin, end] = n.as<graph::AxisAttributes>();
+    view.offset += begin * view.strides[static_cast<size_t>(axis)];
+    view.sizes[static_cast<size_t>(axis)] = end - begin;
+    return view;
+  }
+
+  View lower_concat(Value value) {
+    const Node& n = node(value);
+    const auto axis = static_cast<size_t>(n.as<graph::AxisAttributes>().axis);
+    const View out = builder_.usual_layout(n.shape, storage_of(value));
+    View part = out;
+    for (const Value input : n.inputs) {
+      part.sizes = node(input).shape;
+      builder_.copy(operand(input), part);
+      part.offset += part.sizes[axis] * part.strides[axis];
+    }
+    return out;
+  }
+
+  View lower_pad(Value value) {
+    const Node& n = node(value);
+    const View from = operand(n.inputs[0]);
+    const View out = builder_.channels_last(n.shape, storage_of(value));
+    const auto& padding = n.as<graph::Padding>();
+    View inside = out;
+    inside.sizes = from.sizes;
+    inside.offset += padding.top * out.strides[2] + padding.left * out.strides[3];
+    builder_.kernel("pad2d", {from}, {out}, [=](const Workspace& workspace) {
+      const Buffer whole = workspace.at(out);
+      std::memset(
+          whole.data, 0,
+          static_cast<size_t>(graph::element_count(out.sizes)) * storage_size(whole.storage));
+      cpu::copy(workspace.strided(from), workspace.strided(inside));
+    });
+    return out;
+  }
+
+  View lower_upsample(Value value) {
+    const Node& n = node(value);
+    const auto [fy, fx] = n.as<graph::UpsampleAttributes>();
+    const View from = builder_.as_channels_last(operand(n.inputs[0]));
+    const View out = builder_.channels_last(n.shape, storage_of(value));
+    const Shape s = from.sizes;
+    builder_.kernel("upsample_nearest", {from}, {out},
+                    [=, fy = fy, fx = fx](const Workspace& workspace) {
+                      upsample_nearest(workspace.at(from), workspace.at(out), s[0], s[2], s[3],
+                                       s[1], static_cast<int>(fy), static_cast<int>(fx));
+                    });
+    return out;
+  }
+
+  View lower_mean(const Node& n) {
+    Shape order;
+    const int64_t axis = n.as<graph::AxisAttributes>().axis;
+    for (int64_t d = 0; d < static_cast<int64_t>(n.shape.size()); ++d) {
+      if (d != axis) order.push_back(d);
+    }
+    order.push_back(axis);
+    const View x = builder_.as_rows(permuted(operand(n.inputs[0]), order));
+    Shape sizes = x.sizes;
+    sizes.back() = 1;
+    const View out = builder_.row_major(sizes, Storage::kF32);
+    builder_.kernel("mean", {x}, {out}, [=](const Workspace& workspace) {
+      row_mean(workspace.rows(x), reinterpret_cast<float*>(workspace.at(out).data));
+    });
+    Shape back(order.size());
+    for (size_t d = 0; d < order.size(); ++d)
+      back[static_cast<size_t>(order[d])] = static_cast<int64_t>(d);
+    return permuted(out, back);
+  }
+
+  const Graph& graph_;
+  CpuWeights& weights_;
+  dnnl::engine engine_;
+  LoweringOptions options_;
+  FusedGraph fused_;
+  PlanBuilder builder_;
+  std::vector<View> places_;
+  std::vector<bool> is_output_;
+  std::vector<PlanConstant> constants_;
+};
+
+}  // namespace
+
+LoweredPlan lower(const Graph& graph, CpuWeights& weights, const dnnl::engine& engine,
+                  const LoweringOptions& options) {
+  return Lowering(graph, weights, engine, options).run();
+}
+
+}  // namespace safelight::engine::cpu

@@ -1,0 +1,241 @@
+#include "engine/cpu/product_steps.h"
+
+#include <functional>
+#include <stdexcept>
+#include <unordered_map>
+
+namespace safelight::engine::cpu {
+namespace {
+
+using dnnl::memory;
+using graph::Shape;
+
+memory::data_type data_type(Storage storage) {
+  return storage == Storage::kF32 ? memory::data_type::f32 : memory::data_type::bf16;
+}
+
+/// A call of a oneDNN primitive on memory that the plan places.
+class PrimitiveStep : public Step {
+ public:
+  PrimitiveStep(const dnnl::engine& engine, dnnl::primitive primitive)
+      : engine_(engine), stream_(engine), primitive_(std::move(primitive)) {}
+
+  void place(int argument, const memory::desc& layout, const View& view) {
+    memory placed(layout, engine_, DNNL_MEMORY_NONE);
+    placed_.push_back({placed, view});
+    arguments_.insert_or_assign(argument, placed);
+  }
+  void fix(int argument, const memory& data) { arguments_.insert_or_assign(argument, data); }
+
+  void run(const Workspace& workspace) override {
+    for (auto& [placed, view] : placed_) placed.set_data_handle(workspace.at(view).data);
+    primitive_.execute(stream_, arguments_);
+    stream_.wait();
+  }
+
+ private:
+  dnnl::engine engine_;
+  dnnl::stream stream_;
+  dnnl::primitive primitive_;
+  std::vector<std::pair<memory, View>> placed_;
+  std::unordered_map<int, memory> arguments_;
+};
+
+void append_unary(dnnl::post_ops& operations, const Unary& unary) {
+  using dnnl::algorithm;
+  const auto add = [&](algorithm kind, float a = 0, float b = 0) {
+    operations.append_eltwise(kind, a, b);
+  };
+  switch (unary.function) {
+    case UnaryFunction::kIdentity:
+      return;
+    case UnaryFunction::kSilu:
+      return add(algorithm::eltwise_swish, 1);
+    case UnaryFunction::kGelu:
+      return add(algorithm::eltwise_gelu_erf);
+    case UnaryFunction::kGeluTanh:
+      return add(algorithm::eltwise_gelu_tanh);
+    case UnaryFunction::kQuickGelu:
+      return add(algorithm::eltwise_swish, 1.702F);
+    case UnaryFunction::kRelu:
+      return add(algorithm::eltwise_relu);
+    case UnaryFunction::kSigmoid:
+      return add(algorithm::eltwise_logistic);
+    case UnaryFunction::kTanh:
+      return add(algorithm::eltwise_tanh);
+    case UnaryFunction::kExp:
+      return add(algorithm::eltwise_exp);
+    case UnaryFunction::kSqrt:
+      return add(algorithm::eltwise_sqrt);
+    case UnaryFunction::kSquare:
+      return add(algorithm::eltwise_square);
+    case UnaryFunction::kAbs:
+      return add(algorithm::eltwise_abs);
+    case UnaryFunction::kAffine:
+      return add(algorithm::eltwise_linear, unary.a, unary.b);
+    case UnaryFunction::kClamp:
+      return add(algorithm::eltwise_clip_v2, unary.a, unary.b);
+    case UnaryFunction::kSin:
+    case UnaryFunction::kCos:
+      throw std::logic_error("oneDNN has no sine: the fusion must not offer it");
+  }
+}
+
+/// Post-operations and the layouts of their addends, for the result's dimensions.
+struct Attributes {
+  dnnl::primitive_attr attr;
+  std::vector<std::pair<int, memory::desc>> addends;  ///< argument, layout
+};
+
+Attributes attributes_of(const Product& product,
+                         const std::function<memory::desc(const View&)>& layout) {
+  Attributes attributes;
+  dnnl::post_ops operations;
+  for (const PlacedPostOperation& operation : product.after) {
+    if (operation.addend.valid()) {
+      const memory::desc addend = layout(operation.addend);
+      const int argument = DNNL_ARG_ATTR_MULTIPLE_POST_OP(operations.len()) | DNNL_ARG_SRC_1;
+      operations.append_binary(dnnl::algorithm::binary_add, addend);
+      attributes.addends.emplace_back(argument, addend);
+    } else {
+      append_unary(operations, operation.unary);
+    }
+  }
+  attributes.attr.set_post_ops(operations);
+  attributes.attr.set_scratchpad_mode(dnnl::scratchpad_mode::user);
+  return attributes;
+}
+
+/// Everything of a weighted product but its descriptor.
+struct Parts {
+  memory::desc source, result, weight, bias;
+  Attributes attributes;
+};
+
+void add_step(PlanBuilder& builder, const dnnl::engine& engine, const std::string& kind,
+              double flops, const Product& product, const Parts& parts, dnnl::primitive primitive,
+              const memory::desc& scratchpad, const memory& weight, const memory& bias) {
+  auto step = std::make_unique<PrimitiveStep>(engine, std::move(primitive));
+  step->flops = flops;
+  step->place(DNNL_ARG_SRC, parts.source, product.source);
+  step->place(DNNL_ARG_DST, parts.result, product.result);
+  step->fix(DNNL_ARG_WEIGHTS, weight);
+  if (bias) step->fix(DNNL_ARG_BIAS, bias);
+  std::vector<View> reads{product.source}, writes{product.result};
+  size_t next = 0;
+  for (const PlacedPostOperation& operation : product.after) {
+    if (!operation.addend.valid()) continue;
+    const auto& [argument, layout] = parts.attributes.addends[next++];
+    step->place(argument, layout, operation.addend);
+    reads.push_back(operation.addend);
+  }
+  if (scratchpad.get_size() > 0) {
+    const View scratch = builder.scratch(scratchpad.get_size());
+    step->place(DNNL_ARG_SCRATCHPAD, scratchpad, scratch);
+    writes.push_back(scratch);
+  }
+  builder.step(kind, reads, writes, std::move(step));
+}
+
+memory bias_memory(CpuWeights& weights, const dnnl::engine& engine, const std::string& name,
+                   const memory::desc& layout) {
+  if (name.empty()) return {};
+  return {layout, engine, const_cast<float*>(weights.f32(name).data())};
+}
+
+memory::desc wanted_weight(const CpuWeights& weights, const std::string& name,
+                           const memory::dims& dims, memory::data_type type) {
+  if (std::optional<memory::desc> kept = weights.packed_layout(name, type)) return *kept;
+  return {dims, type, memory::format_tag::any};
+}
+
+}  // namespace
+
+void add_linear(PlanBuilder& builder, CpuWeights& weights, const dnnl::engine& engine,
+                const std::string& kind, const Product& product) {
+  const int64_t k = product.source.sizes.back(), n = product.result.sizes.back();
+  const int64_t m = graph::element_count(product.result.sizes) / n;
+  const auto rows = [&](const View& view) {
+    return memory::desc({m, view.sizes.back()}, data_type(builder.storage(view)),
+                        memory::dims{row_stride(view), 1});
+  };
+  const memory::data_type type = data_type(builder.storage(product.source));
+  Parts parts{.source = rows(product.source),
+              .result = rows(product.result),
+              .weight = wanted_weight(weights, product.weight, {k, n}, type),
+              .bias = product.bias.empty()
+                          ? memory::desc()
+                          : memory::desc({1, n}, memory::data_type::f32, memory::format_tag::ab),
+              .attributes = attributes_of(product, rows)};
+  const dnnl::matmul::primitive_desc chosen =
+      product.bias.empty()
+          ? dnnl::matmul::primitive_desc(engine, parts.source, parts.weight, parts.result,
+                                         parts.attributes.attr)
+          : dnnl::matmul::primitive_desc(engine, parts.source, parts.weight, parts.bias,
+                                         parts.result, parts.attributes.attr);
+  const memory weight =
+      weights.packed(product.weight, {{k, n}, type, memory::dims{1, k}}, chosen.weights_desc());
+  add_step(builder, engine, kind,
+           2.0 * static_cast<double>(m) * static_cast<double>(n) * static_cast<double>(k), product,
+           parts, dnnl::matmul(chosen), chosen.scratchpad_desc(), weight,
+           bias_memory(weights, engine, product.bias, parts.bias));
+}
+
+void add_conv2d(PlanBuilder& builder, CpuWeights& weights, const dnnl::engine& engine,
+                const Product& product, const graph::Conv2dAttributes& attributes,
+                const Shape& weight_shape) {
+  const auto image = [&](const View& view) {
+    return memory::desc(view.sizes, data_type(builder.storage(view)),
+                        channels_last_strides(view.sizes));
+  };
+  const memory::data_type type = data_type(builder.storage(product.source));
+  memory::dims dims = weight_shape;
+  if (attributes.groups > 1) {
+    dims[0] /= attributes.groups;
+    dims.insert(dims.begin(), attributes.groups);
+  }
+  Parts parts{.source = image(product.source),
+              .result = image(product.result),
+              .weight = wanted_weight(weights, product.weight, dims, type),
+              .bias = product.bias.empty() ? memory::desc()
+                                           : memory::desc({weight_shape[0]}, memory::data_type::f32,
+                                                          memory::format_tag::x),
+              .attributes = attributes_of(product, image)};
+  const graph::Padding& padding = attributes.padding;
+  const dnnl::convolution_forward::primitive_desc chosen(
+      engine, dnnl::prop_kind::forward_inference, dnnl::algorithm::convolution_direct, parts.source,
+      parts.weight, parts.bias, parts.result, {attributes.stride[0], attributes.stride[1]},
+      {attributes.dilation[0] - 1, attributes.dilation[1] - 1}, {padding.top, padding.left},
+      {padding.bottom, padding.right}, parts.attributes.attr);
+  const memory weight = weights.packed(product.weight, {dims, type, graph::dense_strides(dims)},
+                                       chosen.weights_desc());
+  const double flops = 2.0 * static_cast<double>(graph::element_count(product.result.sizes)) *
+                       static_cast<double>(graph::element_count(weight_shape) / weight_shape[0]);
+  add_step(builder, engine, "conv2d", flops, product, parts, dnnl::convolution_forward(chosen),
+           chosen.scratchpad_desc(), weight,
+           bias_memory(weights, engine, product.bias, parts.bias));
+}
+
+void add_matmul(PlanBuilder& builder, const dnnl::engine& engine, const View& a, const View& b,
+                const View& result) {
+  const auto layout = [&](const View& view) {
+    return memory::desc(view.sizes, data_type(builder.storage(view)), view.strides);
+  };
+  dnnl::primitive_attr attr;
+  attr.set_scratchpad_mode(dnnl::scratchpad_mode::user);
+  const dnnl::matmul::primitive_desc chosen(engine, layout(a), layout(b), layout(result), attr);
+  auto step = std::make_unique<PrimitiveStep>(engine, dnnl::matmul(chosen));
+  step->flops = 2.0 * static_cast<double>(graph::element_count(result.sizes)) *
+                static_cast<double>(a.sizes.back());
+  step->place(DNNL_ARG_SRC, layout(a), a);
+  step->place(DNNL_ARG_WEIGHTS, layout(b), b);
+  step->place(DNNL_ARG_DST, layout(result), result);
+  std::vector<View> writes{result};
+  if (chosen.scratchpad_desc().get_size() > 0) {
+    writes.push_back(builder.scratch(chosen.scratchpad_desc().get_size()));
+    step->place(DNNL_ARG_SCRATCHPAD, chosen.scratchpad_desc(), writes.back());
+  }
+  builder.step("matmul", {a, b}, writes, std::move(step));
+}
+
+}  // namespace safelight::engine::cpu

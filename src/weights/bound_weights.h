@@ -1,0 +1,46 @@
+#pragma once
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "weights/tensor_index.h"
+
+namespace safelight::weights {
+
+/// A weight that a model needs: its name in the family's reference checkpoint and its shape.
+struct Param {
+  std::string name;
+  std::vector<int64_t> shape;
+};
+
+/// The weights of a model by their Param names, shapes checked. Keeps the files mapped.
+class BoundWeights {
+ public:
+  /// The weight of that name; asking for one that was not bound is a bug and throws
+  /// std::out_of_range.
+  const TensorView& at(const std::string& name) const { return tensors_.at(name); }
+  bool contains(const std::string& name) const { return tensors_.contains(name); }
+  size_t size() const { return tensors_.size(); }
+  uint64_t bytes() const;
+
+  void insert(std::string name, TensorView tensor) {
+    tensors_.insert_or_assign(std::move(name), std::move(tensor));
+  }
+
+ private:
+  std::map<std::string, TensorView> tensors_;
+};
+
+/// Tells under which name the file has the param.
+using NameInFile = std::function<std::string(const std::string& param_name)>;
+
+/// Finds each param in `index`. A weight may have further dimensions of 1 behind or before those of
+/// the param (a linear layer stored as a 1x1 convolution and the other way round); it is bound in
+/// the param's shape. `what` names the network in messages ("an SD 1.x UNet"). Errors: kCorruptFile
+/// for a missing tensor, another shape, a type that is not floating, NaN or infinite values.
+Result<BoundWeights> bind(const std::vector<Param>& params, const TensorIndex& index,
+                          const NameInFile& name_in_file, const std::string& what);
+
+}  // namespace safelight::weights
