@@ -82,7 +82,7 @@ struct InspectOptions {
 Result<FileReport> inspect(const std::filesystem::path& path, const InspectOptions& options = {});
 
 /// The report on tensors that are open already.
-FileReport inspect(const TensorIndex& index);
+FileReport inspect(const TensorIndex& index, const InspectOptions& options = {});
 
 /// Names for people and for JSON: "sd1", "lora", "original", ...
 std::string_view name_of(FileFormat format);

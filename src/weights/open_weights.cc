@@ -128,9 +128,12 @@ struct Candidate {
 
 /// Whether a stem ends in "-00001-of-00002": a part of a model, found through its index.
 bool is_shard(std::string_view stem) {
-  const size_t of = stem.rfind("-of-");
-  if (of == std::string_view::npos || of + 4 == stem.size()) return false;
-  return stem.find_first_not_of("0123456789", of + 4) == std::string_view::npos;
+  constexpr std::string_view kForm = "-ddddd-of-ddddd";
+  if (stem.size() < kForm.size()) return false;
+  const std::string_view end = stem.substr(stem.size() - kForm.size());
+  return std::equal(end.begin(), end.end(), kForm.begin(), [](char c, char form) {
+    return form == 'd' ? c >= '0' && c <= '9' : c == form;
+  });
 }
 
 /// What `path` is by its name alone: `<base>[.<variant>].safetensors` or
@@ -214,7 +217,7 @@ Status add_component(const fs::path& model, const std::string& component, Tensor
   const fs::path folder = model / component;
   std::error_code ignored;
   if (!fs::exists(folder / kConfig, ignored)) return {};
-  const std::string label_folder = component + "/";
+  const std::string label_folder = printable(component) + "/";
   Status configured =
       read_config(folder / kConfig, label_folder + std::string(kConfig), component, all);
   if (!configured) return configured;

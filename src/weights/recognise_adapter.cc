@@ -1,0 +1,116 @@
+#include "weights/recognise_adapter.h"
+
+#include <algorithm>
+
+#include "weights/scope.h"
+
+namespace safelight::weights {
+namespace {
+
+/// Parts of names that only adapters have: LoRA in kohya's, PEFT's and diffusers' names, and
+/// LyCORIS' LoHa and LoKr.
+constexpr std::string_view kAdapterMarks[] = {
+    ".lora_down.", ".lora_up.",   ".lora_A.",  ".lora_B.",  ".lora.down.",
+    ".lora.up.",   "_lora.down.", "_lora.up.", ".hada_w1_", ".lokr_w1"};
+
+struct AdapterPrefix {
+  std::string_view prefix;
+  std::string_view component;
+};
+
+constexpr AdapterPrefix kAdapterPrefixes[] = {
+    {"lora_unet_", "unet"},
+    {"lora_transformer_", "transformer"},
+    {"lora_te_", "text_encoder"},
+    {"lora_te1_", "text_encoder"},
+    {"lora_te2_", "text_encoder_2"},
+    {"lora_te3_", "text_encoder_3"},
+    {"unet.", "unet"},
+    {"diffusion_model.", "unet"},
+    {"transformer.", "transformer"},
+    {"text_encoder.", "text_encoder"},
+    {"text_encoder_2.", "text_encoder_2"},
+};
+
+/// Width of the text states that each family's cross-attention reads.
+Family family_of_context(int64_t width) {
+  switch (width) {
+    case 768:
+      return Family::kSd1;
+    case 1024:
+      return Family::kSd2;
+    case 1280:
+      return Family::kSdxlRefiner;
+    case 2048:
+      return Family::kSdxl;
+    default:
+      return Family::kUnknown;
+  }
+}
+
+bool any_name_contains(const TensorIndex& index, std::string_view part) {
+  return std::any_of(index.begin(), index.end(), [&](const auto& entry) {
+    return entry.first.find(part) != std::string::npos;
+  });
+}
+
+Family lora_family(const TensorIndex& index) {
+  // Flux has blocks of one stream, SD3 has not: so it is asked first.
+  for (const std::string_view part :
+       {"double_blocks", "single_transformer_blocks", "single_blocks"}) {
+    if (any_name_contains(index, part)) return Family::kFlux;
+  }
+  for (const std::string_view part : {"joint_blocks", "add_k_proj"}) {
+    if (any_name_contains(index, part)) return Family::kSd3;
+  }
+  const Scope all(index);
+  for (const std::string_view suffix :
+       {"attn2_to_k.lora_down.weight", "attn2.to_k.lora_A.weight", "attn2.to_k.lora.down.weight",
+        "attn2.processor.to_k_lora.down.weight", "attn2_to_k.hada_w1_b"}) {
+    if (const TensorView* down = all.first_ending(suffix))
+      return family_of_context(dimension(down, 1));
+  }
+  const bool two_text_encoders = all.has_under("lora_te2_") || all.has_under("text_encoder_2.");
+  return two_text_encoders ? Family::kSdxl : Family::kUnknown;
+}
+
+bool is_embedding_name(std::string_view name) {
+  return name == "emb_params" || name == "clip_l" || name == "clip_g" ||
+         name.starts_with("string_to_param") || (name.starts_with("<") && name.ends_with(">"));
+}
+
+}  // namespace
+
+std::optional<Identity> identify_lora(const TensorIndex& index) {
+  const bool marked =
+      std::any_of(std::begin(kAdapterMarks), std::end(kAdapterMarks),
+                  [&](std::string_view mark) { return any_name_contains(index, mark); });
+  if (!marked) return std::nullopt;
+  const Scope all(index);
+  Identity identity{.kind = FileKind::kLora, .family = lora_family(index), .networks = {}};
+  identity.dialect = all.has_under("lora_") ? Dialect::kKohya : Dialect::kPeft;
+  const bool streams = identity.family == Family::kFlux || identity.family == Family::kSd3;
+  for (const auto& [prefix, component] : kAdapterPrefixes) {
+    if (!all.has_under(prefix)) continue;
+    const bool denoiser = component == "unet";
+    identity.networks.push_back(
+        {std::string(denoiser && streams ? "transformer" : component), std::string(prefix)});
+  }
+  return identity;
+}
+
+std::optional<Identity> identify_embedding(const TensorIndex& index) {
+  const auto fits = [](const auto& entry) {
+    return is_embedding_name(entry.first) && !entry.second.shape.empty() &&
+           entry.second.shape.size() <= 2;
+  };
+  if (index.empty() || !std::all_of(index.begin(), index.end(), fits)) return std::nullopt;
+  Identity identity{.kind = FileKind::kEmbedding, .networks = {{"embedding", ""}}};
+  const TensorView& vectors = index.begin()->second;
+  identity.family = index.contains("clip_g") && index.contains("clip_l")
+                        ? Family::kSdxl
+                        : family_of_context(vectors.shape.back());
+  return identity;
+}
+
+}  // namespace safelight::weights
