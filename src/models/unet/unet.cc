@@ -1,0 +1,139 @@
+#include "models/unet/unet.h"
+
+#include <string>
+
+namespace safelight::models::unet {
+namespace {
+
+using nn::Graph;
+using nn::KeyValue;
+using nn::Value;
+
+std::optional<nn::SpatialTransformer> transformer(const Config& config, int64_t channels,
+                                                  int64_t depth) {
+  if (depth == 0) return std::nullopt;
+  return nn::SpatialTransformer(channels, config.context, config.heads_of(channels), depth);
+}
+
+/// The state of a pass through the blocks.
+struct Pass {
+  Graph& graph;
+  Value embedding;
+  const KeyValue* keys;
+
+  /// `height` and `width`: of the skip that meets the result, for the block that doubles the size.
+  Value run(const Block& block, Value x, int64_t height = 0, int64_t width = 0) {
+    if (block.conv) x = (*block.conv)(graph, x);
+    if (block.res) x = (*block.res)(graph, x, embedding);
+    if (block.transformer) {
+      x = (*block.transformer)(graph, x, keys);
+      keys += block.transformer->transformer_blocks.size();
+    }
+    if (block.second_res) x = (*block.second_res)(graph, x, embedding);
+    if (block.down) x = block.down->conv(graph, x);
+    if (block.up) x = (*block.up)(graph, x, height, width);
+    return x;
+  }
+};
+
+}  // namespace
+
+UNet::UNet(const Config& sizes)
+    : config(sizes),
+      time_embed{nn::Linear(sizes.model_channels, 4 * sizes.model_channels),
+                 nn::Linear(4 * sizes.model_channels, 4 * sizes.model_channels)},
+      out{nn::GroupNorm(sizes.levels[0].channels, 1e-5F),
+          nn::Conv2d(sizes.levels[0].channels, sizes.out_channels, 3)} {
+  const int64_t embedding = 4 * sizes.model_channels;
+  int64_t channels = sizes.model_channels;
+  std::vector<int64_t> skips{channels};
+  input_blocks.push_back({.conv = nn::Conv2d(sizes.in_channels, channels, 3)});
+  for (size_t level = 0; level < sizes.levels.size(); ++level) {
+    const auto& [width, depth] = sizes.levels[level];
+    for (int64_t i = 0; i < sizes.blocks; ++i) {
+      input_blocks.push_back({.res = nn::TimestepResBlock(channels, width, embedding),
+                              .transformer = transformer(sizes, width, depth)});
+      channels = width;
+      skips.push_back(channels);
+    }
+    if (level + 1 < sizes.levels.size()) {
+      input_blocks.push_back(
+          {.down = nn::Downsample{nn::Conv2d(channels, channels, 3, 2, graph::Padding::same(1)),
+                                  "op"}});
+      skips.push_back(channels);
+    }
+  }
+  middle_block = {.res = nn::TimestepResBlock(channels, channels, embedding),
+                  .transformer = transformer(sizes, channels, sizes.middle_depth),
+                  .second_res = nn::TimestepResBlock(channels, channels, embedding)};
+  for (size_t level = sizes.levels.size(); level-- > 0;) {
+    const auto& [width, depth] = sizes.levels[level];
+    for (int64_t i = 0; i <= sizes.blocks; ++i) {
+      Block block{.res = nn::TimestepResBlock(channels + skips.back(), width, embedding),
+                  .transformer = transformer(sizes, width, depth)};
+      skips.pop_back();
+      channels = width;
+      if (level > 0 && i == sizes.blocks) block.up = nn::Upsample(channels);
+      output_blocks.push_back(std::move(block));
+    }
+  }
+}
+
+std::vector<const nn::SpatialTransformer*> UNet::transformers() const {
+  std::vector<const nn::SpatialTransformer*> found;
+  const auto look = [&](const Block& block) {
+    if (block.transformer) found.push_back(&*block.transformer);
+  };
+  for (const Block& block : input_blocks) look(block);
+  look(middle_block);
+  for (const Block& block : output_blocks) look(block);
+  return found;
+}
+
+std::vector<KeyValue> UNet::keys(Graph& graph, Value context) const {
+  std::vector<KeyValue> all;
+  for (const nn::SpatialTransformer* transformer : transformers()) {
+    for (const nn::CrossTransformerBlock& block : transformer->transformer_blocks) {
+      all.push_back(block.attn2.keys(graph, context));
+    }
+  }
+  return all;
+}
+
+std::vector<int64_t> UNet::key_sizes() const {
+  std::vector<int64_t> sizes;
+  for (const nn::SpatialTransformer* transformer : transformers()) {
+    for (const nn::CrossTransformerBlock& block : transformer->transformer_blocks) {
+      sizes.push_back(block.attn2.to_k.weight.shape[0]);
+    }
+  }
+  return sizes;
+}
+
+Value UNet::operator()(Graph& graph, Value x, Value timesteps,
+                       const std::vector<KeyValue>& keys) const {
+  Value embedding =
+      graph.timestep_embedding(timesteps, config.model_channels);  // [B, model_channels]
+  embedding = time_embed.second(graph, graph.silu(time_embed.first(graph, embedding)));
+  Pass pass{graph, embedding, keys.data()};
+  std::vector<Value> skips;
+  for (size_t i = 0; i < input_blocks.size(); ++i) {
+    x = pass.run(input_blocks[i], x);
+    graph.tap("unet.input_blocks." + std::to_string(i), x);
+    skips.push_back(x);
+  }
+  x = pass.run(middle_block, x);
+  graph.tap("unet.middle_block", x);
+  for (size_t i = 0; i < output_blocks.size(); ++i) {
+    x = graph.concat({x, skips.back()}, 1);  // [B, C + skip, H, W]
+    skips.pop_back();
+    const graph::Shape next = skips.empty() ? graph.shape(x) : graph.shape(skips.back());
+    x = pass.run(output_blocks[i], x, next[2], next[3]);
+    graph.tap("unet.output_blocks." + std::to_string(i), x);
+  }
+  x = out.conv(graph, graph.silu(out.norm(graph, x)));
+  graph.tap("unet.out", x);
+  return x;
+}
+
+}  // namespace safelight::models::unet

@@ -1,0 +1,105 @@
+#pragma once
+
+#include "nn/blocks.h"
+#include "nn/transformer.h"
+
+namespace safelight::models::unet {
+
+/// One resolution of a UNet.
+struct LevelConfig {
+  int64_t channels = 0;
+  int64_t transformer_depth = 0;  ///< transformer blocks behind each residual block; 0 for none
+};
+
+/// Sizes of a Stable Diffusion UNet (Rombach et al. 2022).
+struct Config {
+  int64_t in_channels = 4, out_channels = 4;
+  int64_t model_channels = 320;
+  int64_t blocks = 2;  ///< residual blocks a level on the way down; one more on the way up
+  std::vector<LevelConfig> levels;
+  int64_t middle_depth = 1;
+  int64_t context = 768;
+  int64_t heads = 8;      ///< of every transformer, when head_size is 0
+  int64_t head_size = 0;  ///< channels / heads where fixed (SD 2, SDXL)
+
+  int64_t heads_of(int64_t channels) const { return head_size > 0 ? channels / head_size : heads; }
+};
+
+/// An entry of input_blocks, middle_block or output_blocks: what it has runs in this order,
+/// numbered as in LDM.
+struct Block {
+  std::optional<nn::Conv2d> conv;
+  std::optional<nn::TimestepResBlock> res;
+  std::optional<nn::SpatialTransformer> transformer;
+  std::optional<nn::TimestepResBlock> second_res;
+  std::optional<nn::Downsample> down;
+  std::optional<nn::Upsample> up;
+
+  template <class Visitor>
+  void visit(Visitor& visitor) {
+    int number = 0;
+    const auto next = [&](auto& part) {
+      if (part) visitor(std::to_string(number++), *part);
+    };
+    next(conv);
+    next(res);
+    next(transformer);
+    next(second_res);
+    next(down);
+    next(up);
+  }
+};
+
+/// The denoiser of Stable Diffusion under LDM's names.
+struct UNet {
+  struct TimeEmbed {
+    nn::Linear first, second;
+    template <class Visitor>
+    void visit(Visitor& visitor) {
+      visitor("0", first);
+      visitor("2", second);
+    }
+  };
+  struct Out {
+    nn::GroupNorm norm;
+    nn::Conv2d conv;
+    template <class Visitor>
+    void visit(Visitor& visitor) {
+      visitor("0", norm);
+      visitor("2", conv);
+    }
+  };
+  Config config;
+  TimeEmbed time_embed;
+  std::vector<Block> input_blocks;
+  Block middle_block;
+  std::vector<Block> output_blocks;
+  Out out;
+
+  explicit UNet(const Config& config);
+
+  /// Keys and values of every cross-attention for a context [B, T, context], in the order of the
+  /// network.
+  std::vector<nn::KeyValue> keys(nn::Graph& graph, nn::Value context) const;
+  /// Channels of each entry of keys().
+  std::vector<int64_t> key_sizes() const;
+
+  /// x [B, in, H, W], timesteps [B] (fractions allowed), keys() -> the predicted noise [B, out, H,
+  /// W]
+  nn::Value operator()(nn::Graph& graph, nn::Value x, nn::Value timesteps,
+                       const std::vector<nn::KeyValue>& keys) const;
+
+  template <class Visitor>
+  void visit(Visitor& visitor) {
+    visitor("time_embed", time_embed);
+    visitor("input_blocks", input_blocks);
+    visitor("middle_block", middle_block);
+    visitor("output_blocks", output_blocks);
+    visitor("out", out);
+  }
+
+ private:
+  std::vector<const nn::SpatialTransformer*> transformers() const;
+};
+
+}  // namespace safelight::models::unet

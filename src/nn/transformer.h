@@ -1,0 +1,104 @@
+#pragma once
+
+#include "nn/layers.h"
+
+namespace safelight::nn {
+
+/// Keys and values of one attention, ready to be attended to: [B, T, C] each. Those of the text
+/// depend on the conditioning alone and are computed once for it.
+struct KeyValue {
+  Value key, value;
+};
+
+/// Multi-head attention whose keys and values come from a context (LDM's CrossAttention and its
+/// names).
+struct CrossAttention {
+  struct Output {
+    Linear linear;
+    template <class Visitor>
+    void visit(Visitor& visitor) {
+      visitor("0", linear);
+    }
+  };
+  int64_t heads;
+  Linear to_q, to_k, to_v;
+  Output to_out;
+
+  CrossAttention(int64_t size, int64_t context, int64_t heads);
+  KeyValue keys(Graph& graph, Value context) const;                     ///< [B, T, context]
+  Value operator()(Graph& graph, Value x, const KeyValue& keys) const;  ///< [B, N, size] -> same
+
+  template <class Visitor>
+  void visit(Visitor& visitor) {
+    visitor("to_q", to_q);
+    visitor("to_k", to_k);
+    visitor("to_v", to_v);
+    visitor("to_out", to_out);
+  }
+};
+
+/// Feed-forward layer gated by GELU (Shazeer 2020), four times as wide inside.
+struct GatedFeedForward {
+  struct Gate {
+    Linear proj;
+    template <class Visitor>
+    void visit(Visitor& visitor) {
+      visitor("proj", proj);
+    }
+  };
+  Gate gate;
+  Linear out;
+
+  explicit GatedFeedForward(int64_t size) : gate{Linear(size, 8 * size)}, out(4 * size, size) {}
+  Value operator()(Graph& graph, Value x) const;
+
+  template <class Visitor>
+  void visit(Visitor& visitor) {
+    visitor("net.0", gate);
+    visitor("net.2", out);
+  }
+};
+
+/// Self-attention, cross-attention and feed-forward, each on a layer norm and added (LDM's
+/// BasicTransformerBlock).
+struct CrossTransformerBlock {
+  CrossAttention attn1;
+  GatedFeedForward ff;
+  CrossAttention attn2;
+  LayerNorm norm1, norm2, norm3;
+
+  CrossTransformerBlock(int64_t size, int64_t context, int64_t heads);
+  Value operator()(Graph& graph, Value x, const KeyValue& context) const;  ///< [B, N, size] -> same
+
+  template <class Visitor>
+  void visit(Visitor& visitor) {
+    visitor("attn1", attn1);
+    visitor("ff", ff);
+    visitor("attn2", attn2);
+    visitor("norm1", norm1);
+    visitor("norm2", norm2);
+    visitor("norm3", norm3);
+  }
+};
+
+/// Transformer over the pixels of an image, added to it (LDM's SpatialTransformer).
+struct SpatialTransformer {
+  GroupNorm norm;
+  Linear proj_in;
+  std::vector<CrossTransformerBlock> transformer_blocks;
+  Linear proj_out;
+
+  SpatialTransformer(int64_t channels, int64_t context, int64_t heads, int64_t depth);
+  /// x [B, C, H, W], one KeyValue a block -> [B, C, H, W]
+  Value operator()(Graph& graph, Value x, const KeyValue* keys) const;
+
+  template <class Visitor>
+  void visit(Visitor& visitor) {
+    visitor("norm", norm);
+    visitor("proj_in", proj_in);
+    visitor("transformer_blocks", transformer_blocks);
+    visitor("proj_out", proj_out);
+  }
+};
+
+}  // namespace safelight::nn
