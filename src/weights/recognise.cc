@@ -68,6 +68,11 @@ const Signature kSignatures[] = {
     {Role::kVae, "vae", Dialect::kOriginal, {"decoder.conv_in.weight", "decoder.up."}},
     {Role::kVae, "vae", Dialect::kComponent, {"decoder.conv_in.weight", "decoder.up_blocks."}},
     {Role::kTextEncoder, "text_encoder", Dialect::kComponent, {"text_model.encoder.layers."}},
+    // transformers 5 writes CLIP's names without "text_model.".
+    {Role::kTextEncoder,
+     "text_encoder",
+     Dialect::kComponent,
+     {"embeddings.token_embedding.weight", "encoder.layers.", "final_layer_norm.weight"}},
     {Role::kTextEncoder, "text_encoder", Dialect::kOriginal, {"transformer.resblocks."}},
     {Role::kTextEncoder,
      "text_encoder",
