@@ -106,7 +106,7 @@ void convert_by_vector(const std::byte* source, size_t n, std::byte* out, Out (*
   if (whole < n) step(whole, n - whole);
 }
 
-/// n elements of `dtype` from `source` in float32.
+/// n elements of `dtype` from `source` in float32; n > 0, for memcpy takes no null pointer.
 void widen(DType dtype, const std::byte* source, size_t n, float* out) {
   const auto cast = [](auto value) { return static_cast<float>(value); };
   switch (dtype) {
@@ -190,11 +190,13 @@ bool any_has_all(Bytes data, T mask) {
 }  // namespace
 
 void to_f32(const TensorView& tensor, std::span<float> out) {
-  widen(tensor.dtype, tensor.data.data(), checked_count(tensor, out.size()), out.data());
+  const size_t n = checked_count(tensor, out.size());
+  if (n > 0) widen(tensor.dtype, tensor.data.data(), n, out.data());
 }
 
 void to_bf16(const TensorView& tensor, std::span<uint16_t> out) {
   const size_t n = checked_count(tensor, out.size());
+  if (n == 0) return;
   std::byte* bytes = std::as_writable_bytes(out).data();
   switch (tensor.dtype) {
     case DType::kBF16:

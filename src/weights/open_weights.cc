@@ -181,6 +181,7 @@ Result<Candidate> choose_weights(const fs::path& folder) {
   }
   if (found.size() == 1) return found.front();
   std::vector<std::string> names;
+  names.reserve(found.size());
   for (const Candidate& c : found) names.push_back(printable(c.path.filename().string()));
   std::sort(names.begin(), names.end());
   return Error{ErrorCode::kInvalidArgument,

@@ -278,7 +278,7 @@ json::object header_entry(const TensorView& tensor, uint64_t begin) {
 }  // namespace
 
 Result<TensorIndex> parse_safetensors(Bytes file, std::string_view name,
-                                      std::shared_ptr<const void> owner) {
+                                      const std::shared_ptr<const void>& owner) {
   Result<TensorIndex> index = read_index(file, name, owner);
   if (!index) return index.error().in(std::string(name));
   return index;

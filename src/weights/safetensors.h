@@ -17,7 +17,7 @@ namespace safelight::weights {
 /// Errors: kCorruptFile naming the tensor; kUnsupported for a dtype that we lack and for files of
 /// another known format (GGUF, torch pickle).
 Result<TensorIndex> parse_safetensors(Bytes file, std::string_view name,
-                                      std::shared_ptr<const void> owner = nullptr);
+                                      const std::shared_ptr<const void>& owner = nullptr);
 
 /// Maps one .safetensors file and parses it; messages name it by its file name.
 /// Errors: those of MappedFile::open and parse_safetensors.

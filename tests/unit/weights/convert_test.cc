@@ -93,7 +93,7 @@ TEST(Convert, AnyAlignmentAndLengthGiveTheSame) {
   const Tensor want = to_tensor(f16);
   std::vector<std::byte> shifted(f16.data.size() + 1);
   std::memcpy(shifted.data() + 1, f16.data.data(), f16.data.size());
-  for (const size_t n : {0u, 1u, 2u, 3u, 4u, 5u, 7u, 8u, 1023u, 1025u}) {
+  for (const size_t n : {1u, 2u, 3u, 4u, 5u, 7u, 8u, 1023u, 1025u}) {
     const TensorView view{
         DType::kF16, {static_cast<int64_t>(n)}, Bytes(shifted.data() + 1, 2 * n), nullptr};
     std::vector<float> floats(n);
@@ -105,6 +105,15 @@ TEST(Convert, AnyAlignmentAndLengthGiveTheSame) {
       const float back = std::bit_cast<float>(static_cast<uint32_t>(narrow[i]) << 16);
       EXPECT_LE(std::abs(back - want.data[i]), std::abs(want.data[i]) / 256) << n << " " << i;
     }
+  }
+}
+
+TEST(Convert, EmptyTensorsGiveNothing) {
+  for (const DType dtype : {DType::kF32, DType::kF16, DType::kBF16, DType::kI64}) {
+    const TensorView empty{dtype, {0, 3}, {}, nullptr};
+    EXPECT_EQ(to_tensor(empty).size(), 0);
+    to_bf16(empty, {});
+    EXPECT_FALSE(has_non_finite(empty));
   }
 }
 
