@@ -16,10 +16,6 @@ std::optional<Isa> isa_from_name(std::string_view name);
 /// What this processor has.
 Isa detect_isa();
 
-/// Limits oneDNN and our own kernels to `isa`. Must be called before the first kernel or primitive
-/// of the process.
-void limit_isa(Isa isa);
-
 /// What is in use: detect_isa() or the limit, whichever is less. The first call reads the
 /// environment variable SAFELIGHT_MAX_ISA (for tests and comparisons) and applies it.
 Isa active_isa();

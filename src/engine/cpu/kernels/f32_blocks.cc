@@ -27,7 +27,8 @@ HWY_INLINE void ForEachVector(int64_t n, Body body, Tail tail) {
 /// The first `count` floats; the other lanes repeat a harmless value.
 HWY_INLINE V LoadSome(D d, const float* from, int64_t count, float fill = 0) {
   HWY_ALIGN float block[kMaxLanes];
-  for (size_t i = 0; i < hn::Lanes(d); ++i) block[i] = static_cast<int64_t>(i) < count ? from[i] : fill;
+  for (size_t i = 0; i < hn::Lanes(d); ++i)
+    block[i] = static_cast<int64_t>(i) < count ? from[i] : fill;
   return hn::Load(d, block);
 }
 
@@ -43,7 +44,9 @@ HWY_INLINE void Map(const float* x, float* out, int64_t n, Function function) {
   const D d;
   ForEachVector(
       n, [&](int64_t i) { hn::StoreU(function(hn::LoadU(d, x + i)), d, out + i); },
-      [&](int64_t i, int64_t rest) { StoreSome(d, function(LoadSome(d, x + i, rest)), out + i, rest); });
+      [&](int64_t i, int64_t rest) {
+        StoreSome(d, function(LoadSome(d, x + i, rest)), out + i, rest);
+      });
 }
 
 HWY_INLINE V ToF32(D d, hn::Vec<hn::Rebind<uint16_t, D>> half) {
@@ -91,31 +94,48 @@ void Narrow(const float* from, uint16_t* to, int64_t n) {
 void Apply(const Unary& unary, const float* x, float* out, int64_t n) {
   const D d;
   switch (unary.function) {
-    case UnaryFunction::kIdentity: return Map(x, out, n, [&](V v) { return v; });
-    case UnaryFunction::kSilu: return Map(x, out, n, [&](V v) { return hn::Mul(v, Sigmoid(d, v)); });
-    case UnaryFunction::kGelu: return Map(x, out, n, [&](V v) { return Gelu(d, v); });
-    case UnaryFunction::kGeluTanh: return Map(x, out, n, [&](V v) { return GeluTanh(d, v); });
+    case UnaryFunction::kIdentity:
+      return Map(x, out, n, [&](V v) { return v; });
+    case UnaryFunction::kSilu:
+      return Map(x, out, n, [&](V v) { return hn::Mul(v, Sigmoid(d, v)); });
+    case UnaryFunction::kGelu:
+      return Map(x, out, n, [&](V v) { return Gelu(d, v); });
+    case UnaryFunction::kGeluTanh:
+      return Map(x, out, n, [&](V v) { return GeluTanh(d, v); });
     case UnaryFunction::kQuickGelu:
-      return Map(x, out, n, [&](V v) { return hn::Mul(v, Sigmoid(d, hn::Mul(v, hn::Set(d, 1.702F)))); });
-    case UnaryFunction::kRelu: return Map(x, out, n, [&](V v) { return hn::Max(v, hn::Zero(d)); });
-    case UnaryFunction::kSigmoid: return Map(x, out, n, [&](V v) { return Sigmoid(d, v); });
-    case UnaryFunction::kTanh: return Map(x, out, n, [&](V v) { return hn::Tanh(d, v); });
-    case UnaryFunction::kExp: return Map(x, out, n, [&](V v) { return hn::Exp(d, v); });
-    case UnaryFunction::kSin: return Map(x, out, n, [&](V v) { return hn::Sin(d, v); });
-    case UnaryFunction::kCos: return Map(x, out, n, [&](V v) { return hn::Cos(d, v); });
-    case UnaryFunction::kSqrt: return Map(x, out, n, [&](V v) { return hn::Sqrt(v); });
-    case UnaryFunction::kSquare: return Map(x, out, n, [&](V v) { return hn::Mul(v, v); });
-    case UnaryFunction::kAbs: return Map(x, out, n, [&](V v) { return hn::Abs(v); });
+      return Map(x, out, n,
+                 [&](V v) { return hn::Mul(v, Sigmoid(d, hn::Mul(v, hn::Set(d, 1.702F)))); });
+    case UnaryFunction::kRelu:
+      return Map(x, out, n, [&](V v) { return hn::Max(v, hn::Zero(d)); });
+    case UnaryFunction::kSigmoid:
+      return Map(x, out, n, [&](V v) { return Sigmoid(d, v); });
+    case UnaryFunction::kTanh:
+      return Map(x, out, n, [&](V v) { return hn::Tanh(d, v); });
+    case UnaryFunction::kExp:
+      return Map(x, out, n, [&](V v) { return hn::Exp(d, v); });
+    case UnaryFunction::kSin:
+      return Map(x, out, n, [&](V v) { return hn::Sin(d, v); });
+    case UnaryFunction::kCos:
+      return Map(x, out, n, [&](V v) { return hn::Cos(d, v); });
+    case UnaryFunction::kSqrt:
+      return Map(x, out, n, [&](V v) { return hn::Sqrt(v); });
+    case UnaryFunction::kSquare:
+      return Map(x, out, n, [&](V v) { return hn::Mul(v, v); });
+    case UnaryFunction::kAbs:
+      return Map(x, out, n, [&](V v) { return hn::Abs(v); });
     case UnaryFunction::kAffine:
-      return Map(x, out, n, [&](V v) { return hn::MulAdd(v, hn::Set(d, unary.a), hn::Set(d, unary.b)); });
+      return Map(x, out, n,
+                 [&](V v) { return hn::MulAdd(v, hn::Set(d, unary.a), hn::Set(d, unary.b)); });
     case UnaryFunction::kClamp:
-      return Map(x, out, n, [&](V v) { return hn::Min(hn::Max(v, hn::Set(d, unary.a)), hn::Set(d, unary.b)); });
+      return Map(x, out, n, [&](V v) {
+        return hn::Min(hn::Max(v, hn::Set(d, unary.a)), hn::Set(d, unary.b));
+      });
   }
 }
 
 template <class Function>
-HWY_INLINE void Combine2(const float* a, int a_step, const float* b, int b_step, float* out, int64_t n,
-                         Function function) {
+HWY_INLINE void Combine2(const float* a, int a_step, const float* b, int b_step, float* out,
+                         int64_t n, Function function) {
   const D d;
   const V fixed_a = hn::Set(d, a[0]), fixed_b = hn::Set(d, b[0]);
   ForEachVector(
@@ -132,7 +152,8 @@ HWY_INLINE void Combine2(const float* a, int a_step, const float* b, int b_step,
       });
 }
 
-void Combine(BinaryFunction function, const float* a, int a_step, const float* b, int b_step, float* out, int64_t n) {
+void Combine(BinaryFunction function, const float* a, int a_step, const float* b, int b_step,
+             float* out, int64_t n) {
   switch (function) {
     case BinaryFunction::kAdd:
       return Combine2(a, a_step, b, b_step, out, n, [](V x, V y) { return hn::Add(x, y); });
@@ -160,7 +181,8 @@ HWY_INLINE double Reduce(const float* x, int64_t n, Function function) {
   for (int64_t begin = 0; begin < n; begin += kBlock) {
     V sums = hn::Zero(d);
     ForEachVector(
-        std::min(kBlock, n - begin), [&](int64_t i) { sums = hn::Add(sums, function(hn::LoadU(d, x + begin + i))); },
+        std::min(kBlock, n - begin),
+        [&](int64_t i) { sums = hn::Add(sums, function(hn::LoadU(d, x + begin + i))); },
         [&](int64_t i, int64_t rest) {
           for (int64_t j = 0; j < rest; ++j) {
             total += hn::GetLane(function(hn::Set(d, x[begin + i + j])));
@@ -199,8 +221,8 @@ double ExpMinus(const float* x, float top, float* out, int64_t n) {
   return Sum(out, n);
 }
 
-void Normalise(const float* x, float mean, float scale, const float* weight, const float* bias, float* out,
-               int64_t n) {
+void Normalise(const float* x, float mean, float scale, const float* weight, const float* bias,
+               float* out, int64_t n) {
   const D d;
   const V m = hn::Set(d, mean), s = hn::Set(d, scale);
   const auto scaled = [&](V v) { return hn::Mul(hn::Sub(v, m), s); };
@@ -220,7 +242,8 @@ void Normalise(const float* x, float mean, float scale, const float* weight, con
       });
 }
 
-void ChannelMoments(const float* x, int64_t rows, int64_t channels, const float* pivot, float* sums, float* squares) {
+void ChannelMoments(const float* x, int64_t rows, int64_t channels, const float* pivot, float* sums,
+                    float* squares) {
   const D d;
   ForEachVector(
       channels,
@@ -246,7 +269,8 @@ void ChannelMoments(const float* x, int64_t rows, int64_t channels, const float*
       });
 }
 
-void ChannelAffine(const float* x, int64_t rows, int64_t channels, const float* scale, const float* shift, float* out) {
+void ChannelAffine(const float* x, int64_t rows, int64_t channels, const float* scale,
+                   const float* shift, float* out) {
   const D d;
   for (int64_t r = 0; r < rows; ++r) {
     const float* from = x + r * channels;
@@ -254,7 +278,9 @@ void ChannelAffine(const float* x, int64_t rows, int64_t channels, const float* 
     ForEachVector(
         channels,
         [&](int64_t c) {
-          hn::StoreU(hn::MulAdd(hn::LoadU(d, from + c), hn::LoadU(d, scale + c), hn::LoadU(d, shift + c)), d, to + c);
+          hn::StoreU(
+              hn::MulAdd(hn::LoadU(d, from + c), hn::LoadU(d, scale + c), hn::LoadU(d, shift + c)),
+              d, to + c);
         },
         [&](int64_t c, int64_t rest) {
           for (int64_t j = c; j < c + rest; ++j) to[j] = from[j] * scale[j] + shift[j];
@@ -282,14 +308,19 @@ HWY_EXPORT(ChannelMoments);
 HWY_EXPORT(ChannelAffine);
 
 void widen(const uint16_t* from, float* to, int64_t n) { HWY_DYNAMIC_DISPATCH(Widen)(from, to, n); }
-void narrow(const float* from, uint16_t* to, int64_t n) { HWY_DYNAMIC_DISPATCH(Narrow)(from, to, n); }
+void narrow(const float* from, uint16_t* to, int64_t n) {
+  HWY_DYNAMIC_DISPATCH(Narrow)(from, to, n);
+}
 void apply(const Unary& function, const float* x, float* out, int64_t n) {
   HWY_DYNAMIC_DISPATCH(Apply)(function, x, out, n);
 }
-void combine(BinaryFunction function, const float* a, int a_step, const float* b, int b_step, float* out, int64_t n) {
+void combine(BinaryFunction function, const float* a, int a_step, const float* b, int b_step,
+             float* out, int64_t n) {
   HWY_DYNAMIC_DISPATCH(Combine)(function, a, a_step, b, b_step, out, n);
 }
-void gate(const float* x, const float* gates, float* out, int64_t n) { HWY_DYNAMIC_DISPATCH(Gate)(x, gates, out, n); }
+void gate(const float* x, const float* gates, float* out, int64_t n) {
+  HWY_DYNAMIC_DISPATCH(Gate)(x, gates, out, n);
+}
 double sum(const float* x, int64_t n) { return HWY_DYNAMIC_DISPATCH(Sum)(x, n); }
 double sum_of_squares(const float* x, float mean, int64_t n) {
   return HWY_DYNAMIC_DISPATCH(SumOfSquares)(x, mean, n);
@@ -298,15 +329,16 @@ float maximum(const float* x, int64_t n) { return HWY_DYNAMIC_DISPATCH(Maximum)(
 double exp_minus(const float* x, float top, float* out, int64_t n) {
   return HWY_DYNAMIC_DISPATCH(ExpMinus)(x, top, out, n);
 }
-void normalise(const float* x, float mean, float scale, const float* weight, const float* bias, float* out,
-               int64_t n) {
+void normalise(const float* x, float mean, float scale, const float* weight, const float* bias,
+               float* out, int64_t n) {
   HWY_DYNAMIC_DISPATCH(Normalise)(x, mean, scale, weight, bias, out, n);
 }
-void channel_moments(const float* x, int64_t rows, int64_t channels, const float* pivot, float* sums, float* squares) {
+void channel_moments(const float* x, int64_t rows, int64_t channels, const float* pivot,
+                     float* sums, float* squares) {
   HWY_DYNAMIC_DISPATCH(ChannelMoments)(x, rows, channels, pivot, sums, squares);
 }
-void channel_affine(const float* x, int64_t rows, int64_t channels, const float* scale, const float* shift,
-                    float* out) {
+void channel_affine(const float* x, int64_t rows, int64_t channels, const float* scale,
+                    const float* shift, float* out) {
   HWY_DYNAMIC_DISPATCH(ChannelAffine)(x, rows, channels, scale, shift, out);
 }
 

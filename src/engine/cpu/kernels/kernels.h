@@ -104,10 +104,6 @@ void attention(const Attention& args, void* scratch, int threads);
 void upsample_nearest(Buffer x, Buffer out, int64_t batch, int64_t height, int64_t width,
                       int64_t channels, int factor_y, int factor_x);
 
-/// out[r] = table[ids[r]]; ids are whole numbers in float32, each in [0, vocabulary) (checked by
-/// the caller).
-void embedding(const float* ids, const Rows& table, const Rows& out);
-
 /// Mean over the columns of each row: out[r] = mean(x[r]), float32.
 void row_mean(const Rows& x, float* out);
 

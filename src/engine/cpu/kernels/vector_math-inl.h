@@ -1,4 +1,5 @@
-// Vector functions for the kernels, once per Highway target: included by files that use foreach_target.h.
+// Vector functions for the kernels, once per Highway target: included by files that use
+// foreach_target.h.
 #if defined(SAFELIGHT_VECTOR_MATH_INL) == defined(HWY_TARGET_TOGGLE)
 #ifdef SAFELIGHT_VECTOR_MATH_INL
 #undef SAFELIGHT_VECTOR_MATH_INL
@@ -16,19 +17,21 @@ namespace hn = hwy::HWY_NAMESPACE;
 using D = hn::ScalableTag<float>;
 using V = hn::Vec<D>;
 
-/// 1 / (1 + exp(-x)); the argument is limited where the result no longer changes x * sigmoid(x) in float32.
+/// 1 / (1 + exp(-x)); the argument is limited where the result no longer changes x * sigmoid(x) in
+/// float32.
 HWY_INLINE V Sigmoid(D d, V x) {
   const V limited = hn::Min(hn::Max(x, hn::Set(d, -87.0F)), hn::Set(d, 87.0F));
   const V one = hn::Set(d, 1.0F);
   return hn::Div(one, hn::Add(one, hn::Exp(d, hn::Neg(limited))));
 }
 
-/// erfc(z) for z >= 0 with a relative error below 1.2e-7: Press et al., Numerical Recipes, 2nd ed., section 6.2.
+/// erfc(z) for z >= 0 with a relative error below 1.2e-7: Press et al., Numerical Recipes, 2nd ed.,
+/// section 6.2.
 HWY_INLINE V ErfcOfPositive(D d, V z) {
   const V t = hn::Div(hn::Set(d, 1.0F), hn::MulAdd(z, hn::Set(d, 0.5F), hn::Set(d, 1.0F)));
   V p = hn::Set(d, 0.17087277F);
-  for (const float c : {-0.82215223F, 1.48851587F, -1.13520398F, 0.27886807F, -0.18628806F, 0.09678418F, 0.37409196F,
-                        1.00002368F, -1.26551223F}) {
+  for (const float c : {-0.82215223F, 1.48851587F, -1.13520398F, 0.27886807F, -0.18628806F,
+                        0.09678418F, 0.37409196F, 1.00002368F, -1.26551223F}) {
     p = hn::MulAdd(p, t, hn::Set(d, c));
   }
   const V exponent = hn::Max(hn::NegMulAdd(z, z, p), hn::Set(d, -87.0F));
@@ -42,7 +45,8 @@ HWY_INLINE V Gelu(D d, V x) {
   return hn::Mul(hn::Mul(x, hn::Set(d, 0.5F)), erfc);
 }
 
-/// sqrt(2 / pi) (x + 0.044715 x^3) through tanh, written by the sigmoid: 1 + tanh(u) = 2 sigmoid(2 u).
+/// sqrt(2 / pi) (x + 0.044715 x^3) through tanh, written by the sigmoid: 1 + tanh(u) = 2 sigmoid(2
+/// u).
 HWY_INLINE V GeluTanh(D d, V x) {
   const V cubic = hn::MulAdd(hn::Mul(hn::Mul(x, x), x), hn::Set(d, 0.044715F), x);
   return hn::Mul(x, Sigmoid(d, hn::Mul(cubic, hn::Set(d, 1.5957691216057308F))));
