@@ -25,7 +25,7 @@ constexpr std::string_view kSafetensors = ".safetensors";
 constexpr std::string_view kIndexPart = ".safetensors.index.";
 constexpr std::string_view kModelIndex = "model_index.json";
 constexpr std::string_view kConfig = "config.json";
-constexpr uint64_t kMaxJsonFile = 100'000'000;
+constexpr uint64_t kMaxJsonFile = 16'000'000;
 
 /// Whether `name` is a file's name alone, so that joining it to a folder stays inside it.
 bool is_plain_name(std::string_view name) {

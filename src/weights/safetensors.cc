@@ -6,6 +6,7 @@
 #include <bit>
 #include <boost/json/object.hpp>
 #include <boost/json/serialize.hpp>
+#include <cstddef>
 #include <cstring>
 #include <limits>
 #include <optional>
@@ -26,7 +27,8 @@ static_assert(std::endian::native == std::endian::little,
               "views show the file's bytes as they are");
 
 constexpr size_t kLengthSize = 8;
-constexpr uint64_t kMaxHeaderSize = 100'000'000;  // As in the reference implementation.
+constexpr uint64_t kMaxHeaderSize = 100'000'000;        // As in the reference implementation.
+constexpr std::ptrdiff_t kMaxHeaderCommas = 2'000'000;  // Room for 200,000 tensors.
 constexpr size_t kMaxRank = 8;
 constexpr size_t kMaxJsonDepth = 4;  // The format needs three.
 constexpr std::string_view kMetadataKey = "__metadata__";
@@ -223,6 +225,13 @@ Result<json::object> read_header(Bytes header) {
   const std::string_view text(reinterpret_cast<const char*>(header.data()), header.size());
   if (text.empty() || text.front() != '{') {
     return corrupt("header is no JSON object: not a safetensors file");
+  }
+  // Each value takes 20 to 100 bytes once parsed, and all but the first few follow a comma.
+  if (const auto commas = std::count(text.begin(), text.end(), ','); commas > kMaxHeaderCommas) {
+    return corrupt(
+        fmt::format("header has {} commas; at most {} are read: no model has so many "
+                    "tensors",
+                    commas, kMaxHeaderCommas));
   }
   Result<json::value> parsed = parse_json(text, kMaxJsonDepth);
   if (!parsed) return corrupt("header: " + printable(parsed.error().message, 300));

@@ -117,6 +117,8 @@ std::vector<HostileCase> hostile_containers() {
       {"not UTF-8", file_bytes("{\"\xFF\":1}"), "header: bad JSON at byte"},
       {"nested", file_bytes("{\"x\":" + std::string(5000, '[') + std::string(5000, ']') + "}"),
        "header: bad JSON at byte"},
+      {"millions of values", file_bytes("{\"x\":[" + std::string(2'000'001, ',') + "]}"),
+       "header has 2000001 commas; at most 2000000 are read: no model has so many tensors"},
       {"duplicate", file_bytes(R"({"x":1,"x":2})"),
        "header: JSON has the key 'x' twice in one object"},
       {"escaped duplicate", file_bytes(R"({"x":1,"\u0078":2})"),
