@@ -269,8 +269,8 @@ void ChannelMoments(const float* x, int64_t rows, int64_t channels, const float*
       });
 }
 
-void ChannelAffine(const float* x, int64_t rows, int64_t channels, const float* scale,
-                   const float* shift, float* out) {
+void ChannelAffine(const float* x, int64_t rows, int64_t channels, const float* center,
+                   const float* scale, const float* shift, float* out) {
   const D d;
   for (int64_t r = 0; r < rows; ++r) {
     const float* from = x + r * channels;
@@ -278,12 +278,13 @@ void ChannelAffine(const float* x, int64_t rows, int64_t channels, const float* 
     ForEachVector(
         channels,
         [&](int64_t c) {
-          hn::StoreU(
-              hn::MulAdd(hn::LoadU(d, from + c), hn::LoadU(d, scale + c), hn::LoadU(d, shift + c)),
-              d, to + c);
+          const V difference = hn::Sub(hn::LoadU(d, from + c), hn::LoadU(d, center + c));
+          hn::StoreU(hn::MulAdd(difference, hn::LoadU(d, scale + c), hn::LoadU(d, shift + c)), d,
+                     to + c);
         },
         [&](int64_t c, int64_t rest) {
-          for (int64_t j = c; j < c + rest; ++j) to[j] = from[j] * scale[j] + shift[j];
+          for (int64_t j = c; j < c + rest; ++j)
+            to[j] = (from[j] - center[j]) * scale[j] + shift[j];
         });
   }
 }
@@ -337,9 +338,9 @@ void channel_moments(const float* x, int64_t rows, int64_t channels, const float
                      float* sums, float* squares) {
   HWY_DYNAMIC_DISPATCH(ChannelMoments)(x, rows, channels, pivot, sums, squares);
 }
-void channel_affine(const float* x, int64_t rows, int64_t channels, const float* scale,
-                    const float* shift, float* out) {
-  HWY_DYNAMIC_DISPATCH(ChannelAffine)(x, rows, channels, scale, shift, out);
+void channel_affine(const float* x, int64_t rows, int64_t channels, const float* center,
+                    const float* scale, const float* shift, float* out) {
+  HWY_DYNAMIC_DISPATCH(ChannelAffine)(x, rows, channels, center, scale, shift, out);
 }
 
 }  // namespace safelight::engine::cpu

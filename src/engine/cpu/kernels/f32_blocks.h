@@ -35,9 +35,9 @@ void normalise(const float* x, float mean, float scale, const float* weight, con
 /// For each of `rows` rows of `channels`: sums[c] += x - pivot[c], squares[c] += (x - pivot[c])^2.
 void channel_moments(const float* x, int64_t rows, int64_t channels, const float* pivot,
                      float* sums, float* squares);
-/// For each row: out = x * scale[c] + shift[c]; may be in place.
-void channel_affine(const float* x, int64_t rows, int64_t channels, const float* scale,
-                    const float* shift, float* out);
+/// For each row: out = (x - center[c]) * scale[c] + shift[c]; may be in place.
+void channel_affine(const float* x, int64_t rows, int64_t channels, const float* center,
+                    const float* scale, const float* shift, float* out);
 
 /// Reads n elements from `from` as float32: the buffer itself where it is float32, else widened
 /// into `block`.

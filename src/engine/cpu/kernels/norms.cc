@@ -99,10 +99,18 @@ std::vector<Moments> channel_statistics(const GroupNorm& args, Buffer picture, c
   return total;
 }
 
-/// Per channel: out = x * scale + shift, from the moments of its group. The addend moves a
-/// channel's mean only.
-void affine_of_groups(const GroupNorm& args, const std::vector<Moments>& channels,
-                      const float* addend, std::vector<float>& scale, std::vector<float>& shift) {
+/// Per channel: out = (x - center) * scale + shift. The difference comes first, so that nothing
+/// cancels where the mean is large.
+struct ChannelAffine {
+  std::vector<float> center, scale, shift;
+  explicit ChannelAffine(int64_t channels)
+      : center(static_cast<size_t>(channels)), scale(center), shift(center) {}
+};
+
+/// From the moments of each channel's group. The addend moves a channel's mean only.
+ChannelAffine affine_of_groups(const GroupNorm& args, const std::vector<Moments>& channels,
+                               const float* addend) {
+  ChannelAffine result(args.channels);
   const int64_t size = args.channels / args.groups;
   for (int g = 0; g < args.groups; ++g) {
     Moments group;
@@ -113,16 +121,15 @@ void affine_of_groups(const GroupNorm& args, const std::vector<Moments>& channel
     }
     const double inverse = 1 / std::sqrt(group.squares / group.count + args.epsilon);
     for (int64_t c = g * size; c < (g + 1) * size; ++c) {
-      const double factor = inverse * args.weight[c];
-      scale[c] = static_cast<float>(factor);
-      shift[c] =
-          static_cast<float>(args.bias[c] + ((addend ? addend[c] : 0) - group.mean) * factor);
+      result.center[c] = static_cast<float>(group.mean - (addend ? addend[c] : 0));
+      result.scale[c] = static_cast<float>(inverse * args.weight[c]);
+      result.shift[c] = args.bias[c];
     }
   }
+  return result;
 }
 
-void write_channels(const GroupNorm& args, Buffer from, Buffer to, const float* scale,
-                    const float* shift) {
+void write_channels(const GroupNorm& args, Buffer from, Buffer to, const ChannelAffine& affine) {
   // A few rows at a time, so that they are still in the cache when the activation follows.
   const int64_t rows_at_once = std::max<int64_t>(1, kBlock / args.channels);
   const int64_t pieces = (args.positions + rows_at_once - 1) / rows_at_once;
@@ -137,7 +144,8 @@ void write_channels(const GroupNorm& args, Buffer from, Buffer to, const float* 
                    const Buffer target = to.at(first * args.channels);
                    float* result = target_f32(target, out.data());
                    channel_affine(read_f32(from.at(first * args.channels), n, in.data()), rows,
-                                  args.channels, scale, shift, result);
+                                  args.channels, affine.center.data(), affine.scale.data(),
+                                  affine.shift.data(), result);
                    if (args.after.function != UnaryFunction::kIdentity)
                      apply(args.after, result, result, n);
                    write_f32(target, n, out.data());
@@ -148,8 +156,7 @@ void write_channels(const GroupNorm& args, Buffer from, Buffer to, const float* 
 }  // namespace
 
 void group_norm(const GroupNorm& args) {
-  std::vector<float> pivot(static_cast<size_t>(args.channels)), addend(pivot), scale(pivot),
-      shift(pivot);
+  std::vector<float> pivot(static_cast<size_t>(args.channels)), addend(pivot);
   for (int64_t b = 0; b < args.batch; ++b) {
     const int64_t offset = b * args.positions * args.channels;
     const Buffer from = args.x.at(offset);
@@ -159,8 +166,9 @@ void group_norm(const GroupNorm& args) {
     const float* added = nullptr;
     if (args.addend.data)
       added = read_f32(args.addend.at(b * args.channels), args.channels, addend.data());
-    affine_of_groups(args, channel_statistics(args, from, pivot.data()), added, scale, shift);
-    write_channels(args, from, args.out.at(offset), scale.data(), shift.data());
+    const ChannelAffine affine =
+        affine_of_groups(args, channel_statistics(args, from, pivot.data()), added);
+    write_channels(args, from, args.out.at(offset), affine);
   }
 }
 
