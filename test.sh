@@ -54,7 +54,7 @@ section "includes" tools/check_includes.py
 section "style" tools/check_style.sh
 section "build release" build release
 section "clang-tidy" tools/check_tidy.py build/release ${full:+--all}
-section "build dev (ASan, UBSan)" build dev
+section "build dev (ASan, UBSan)" build dev unit_tests
 section "tests dev" run_tests dev -L unit
 section "build tsan" build tsan base_test
 section "tests tsan" run_tests tsan -R '^base$'

@@ -23,7 +23,8 @@ function(safelight_module name)
   target_link_libraries(sl_${name} ${scope} ${arg_LINK})
 endfunction()
 
-# safelight_test(NAME LINK libs... [LABEL unit|golden]): a GoogleTest program from ./NAME/*_test.cc.
+# safelight_test(NAME LINK libs... LABEL unit|golden): a GoogleTest program from ./NAME/*_test.cc. The target
+# LABEL_tests builds all programs of a label.
 function(safelight_test name)
   cmake_parse_arguments(arg "" "LABEL" "LINK" ${ARGN})
   file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/${name}/*.cc)
@@ -36,4 +37,8 @@ function(safelight_test name)
   target_compile_definitions(${name}_test PRIVATE SAFELIGHT_SOURCE_DIR="${CMAKE_SOURCE_DIR}")
   add_test(NAME ${name} COMMAND ${name}_test)
   set_tests_properties(${name} PROPERTIES LABELS "${arg_LABEL}")
+  if(NOT TARGET ${arg_LABEL}_tests)
+    add_custom_target(${arg_LABEL}_tests)
+  endif()
+  add_dependencies(${arg_LABEL}_tests ${name}_test)
 endfunction()

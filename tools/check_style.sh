@@ -16,12 +16,11 @@ mapfile -t files < <(git -c safe.directory='*' ls-files --cached --others --excl
   while read -r file; do [ ! -f "$file" ] || echo "$file"; done)
 of() { printf '%s\n' "${files[@]}" | grep -E "$1" || true; }
 
-mapfile -t sources < <(of '\.(cc|h)$')
 version=$(clang-format-14 --version | grep -oE 'version [0-9]+' || true)
 if [ "$version" != "version 14" ]; then
   fault "clang-format 14 is needed (Debian 12: clang-format-14); got '$version'"
 else
-  unformatted=$(printf '%s\n' "${sources[@]}" | xargs -d '\n' -r clang-format-14 --dry-run 2>&1 |
+  unformatted=$(of '\.(cc|h)$' | xargs -d '\n' -r clang-format-14 --dry-run 2>&1 |
     sed -n 's/^\([^:]*\):.*clang-format-violations.*/\1/p' | sort -u)
   [ -z "$unformatted" ] || fault "not formatted (clang-format-14 -i FILE):"$'\n'"$unformatted"
 fi
@@ -32,7 +31,7 @@ while read -r lines file; do
   elif [ "$lines" -gt $kWarnLines ]; then
     echo "note: $file has $lines lines"
   fi
-done < <(of '\.(cc|h|py|sh|cmake|ts|lua)$' | xargs -d '\n' wc -l | grep -v ' total$')
+done < <(of '\.(cc|h|py|sh|cmake|ts|lua)$' | xargs -d '\n' -r wc -l | sed '/ total$/d')
 
 # Written so that this line does not match itself.
 if paths=$(of '.' | xargs -d '\n' grep -nIE '(^|[^[:alnum:]_.~}/-])/(root|home/[a-z]+|wor[k]|opt/ref|tmp/team)/'); then
