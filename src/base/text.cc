@@ -1,6 +1,7 @@
 #include "base/text.h"
 
 #include <algorithm>
+#include <cstdint>
 #include <numeric>
 
 namespace safelight {
@@ -22,6 +23,36 @@ size_t edit_distance(std::string_view a, std::string_view b) {
 }
 
 }  // namespace
+
+size_t find_invalid_utf8(std::string_view text) {
+  for (size_t i = 0; i < text.size();) {
+    const auto first = static_cast<uint8_t>(text[i]);
+    const size_t more = first < 0x80 ? 0 : first >= 0xF0 ? 3 : first >= 0xE0 ? 2 : 1;
+    if ((first >= 0x80 && first < 0xC2) || first > 0xF4 || i + more >= text.size()) return i;
+    for (size_t j = 1; j <= more; ++j) {
+      if ((static_cast<uint8_t>(text[i + j]) & 0xC0) != 0x80) return i;
+    }
+    const auto second = more > 0 ? static_cast<uint8_t>(text[i + 1]) : uint8_t{0};
+    const bool overlong = (first == 0xE0 && second < 0xA0) || (first == 0xF0 && second < 0x90);
+    const bool beyond = (first == 0xED && second >= 0xA0) || (first == 0xF4 && second >= 0x90);
+    if (overlong || beyond) return i;
+    i += more + 1;
+  }
+  return std::string_view::npos;
+}
+
+std::string_view utf8_prefix(std::string_view utf8, size_t bytes) {
+  if (utf8.size() <= bytes) return utf8;
+  while (bytes > 0 && (static_cast<uint8_t>(utf8[bytes]) & 0xC0) == 0x80) --bytes;
+  return utf8.substr(0, bytes);
+}
+
+std::string_view trimmed(std::string_view text) {
+  constexpr std::string_view kSpace = " \t\r\n\f\v";
+  const size_t begin = text.find_first_not_of(kSpace);
+  if (begin == std::string_view::npos) return {};
+  return text.substr(begin, text.find_last_not_of(kSpace) - begin + 1);
+}
 
 std::string ascii_lower(std::string_view text) {
   std::string lower(text);

@@ -11,6 +11,16 @@ namespace safelight {
 std::string_view nearest_name(std::string_view name,
                               const std::vector<std::string_view>& candidates);
 
+/// The first byte that is not valid UTF-8 (overlong forms, surrogates and truncation included), or
+/// npos.
+size_t find_invalid_utf8(std::string_view text);
+
+/// The longest beginning of `utf8` of at most `bytes` bytes that cuts no character.
+std::string_view utf8_prefix(std::string_view utf8, size_t bytes);
+
+/// `text` without white space (ASCII) at both ends.
+std::string_view trimmed(std::string_view text);
+
 /// ASCII lower case of `text`; other bytes are kept.
 std::string ascii_lower(std::string_view text);
 

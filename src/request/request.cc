@@ -1,0 +1,295 @@
+#include "request/request.h"
+
+#include <fmt/format.h>
+
+#include <array>
+#include <boost/json/serialize.hpp>
+#include <charconv>
+#include <cmath>
+
+#include "base/text.h"
+
+namespace safelight::request {
+namespace {
+
+namespace json = boost::json;
+
+constexpr double kInfinity = std::numeric_limits<double>::infinity();
+constexpr double kMaxSeed = 9007199254740992.0;  // 2^53: exact in JSON numbers everywhere
+
+// clang-format off
+constexpr std::array kFields = {
+    Field{"prompt", "", "", "", &Request::prompt, 0, 0, "", "what to draw; (word:1.2), [word], BREAK as in SD WebUI"},
+    Field{"negative_prompt", "negative", "--negative,-n", "", &Request::negative_prompt, 0, 0, "",
+          "what not to draw"},
+    Field{"model", "sd_model_checkpoint checkpoint", "-m", "Model", &Request::model, 0, 0, "",
+          "model: name, \"name [hash]\" or path"},
+    Field{"steps", "", "-s", "Steps", &Request::steps, 1, 1000, "", "sampling steps"},
+    Field{"sampler", "sampler_name", "", "Sampler", &Request::sampler, 0, 0, "",
+          "sampler, by SD WebUI's names (see 'safelight samplers')"},
+    Field{"schedule", "scheduler schedule_type", "", "Schedule type", &Request::schedule, 0, 0, "",
+          "noise schedule; Automatic is the sampler's own"},
+    Field{"cfg_scale", "guidance_scale", "--cfg", "CFG scale", &Request::cfg_scale, 0, 1000, "",
+          "guidance scale: how closely to follow the prompt; 1 is off"},
+    Field{"seed", "", "", "Seed", &Request::seed, -1, kMaxSeed, "", "seed of the first picture; -1 draws one"},
+    Field{"width", "", "-W", "", &Request::width, 0, static_cast<double>(kMaxSide), "",
+          "width in pixels, a multiple of 8; 0 is the model's own"},
+    Field{"height", "", "-H", "", &Request::height, 0, static_cast<double>(kMaxSide), "",
+          "height in pixels, a multiple of 8; 0 is the model's own"},
+    Field{"batch_size", "", "-b", "", &Request::batch_size, 1, 64, "", "pictures drawn together; seeds count up"},
+    Field{"batch_count", "n_iter n", "", "", &Request::batch_count, 1, 10000, "", "batches, one after the other"},
+    Field{"clip_skip", "CLIP_stop_at_last_layers", "", "Clip skip", &Request::clip_skip, 1, 24, "",
+          "stop the text encoder this many layers from its end, counted as in SD WebUI: 1 is the last"},
+    Field{"subseed", "variation_seed", "", "Variation seed", &Request::subseed, -1, kMaxSeed, "",
+          "variation seed; -1 draws one"},
+    Field{"subseed_strength", "variation_seed_strength", "", "Variation seed strength", &Request::subseed_strength,
+          0, 1, "", "how far to go from the seed's noise to the variation seed's"},
+    Field{"seed_resize_from_w", "", "", "", &Request::seed_resize_from_w, -1, static_cast<double>(kMaxSide), "",
+          "draw the noise of a picture of this width; 0 is off"},
+    Field{"seed_resize_from_h", "", "", "", &Request::seed_resize_from_h, -1, static_cast<double>(kMaxSide), "",
+          "draw the noise of a picture of this height; 0 is off"},
+    Field{"noise_source", "randn_source rng", "", "RNG", &Request::noise_source, 0, 0, "cpu nv",
+          "random numbers: cpu (torch's generator) or nv (as on NVIDIA GPUs)"},
+    Field{"eta_noise_seed_delta", "ensd", "--ensd", "ENSD", &Request::eta_noise_seed_delta, -kMaxSeed, kMaxSeed, "",
+          "added to the seed for the noise that samplers add"},
+    Field{"emphasis", "", "", "Emphasis", &Request::emphasis, 0, 0, "original no-norm ignore",
+          "what weights in the prompt do: original (mean restored), no-norm, ignore"},
+    Field{"cfg_rescale", "guidance_rescale", "", "CFG rescale", &Request::cfg_rescale, 0, 1, "",
+          "pull the guided prediction back to the contrast of the unguided one"},
+    Field{"guidance_start", "", "", "Guidance start", &Request::guidance_start, 0, 1, "",
+          "fraction of the steps before which guidance is off"},
+    Field{"guidance_end", "guidance_stop cfg_end", "", "Guidance end", &Request::guidance_end, 0, 1, "",
+          "fraction of the steps after which guidance is off"},
+    Field{"eta", "", "", "Eta", &Request::eta, 0, 10, "", "noise that ancestral samplers and DDIM add; theirs if not given"},
+    Field{"s_churn", "", "", "Sigma churn", &Request::s_churn, 0, 100, "", "stochasticity of Euler, Heun and DPM2"},
+    Field{"s_tmin", "", "", "Sigma tmin", &Request::s_tmin, 0, 1e6, "", "lowest sigma at which s_churn acts"},
+    Field{"s_tmax", "", "", "Sigma tmax", &Request::s_tmax, 0, kInfinity, "", "highest sigma at which s_churn acts"},
+    Field{"s_noise", "", "", "Sigma noise", &Request::s_noise, 0, 10, "", "scale of the noise that samplers add"},
+};
+// clang-format on
+
+/// Calls body for each word of a list separated by `separator`.
+template <class Body>
+void for_each_word(std::string_view list, char separator, Body body) {
+  while (!list.empty()) {
+    const size_t end = std::min(list.find(separator), list.size());
+    if (end > 0) body(list.substr(0, end));
+    list.remove_prefix(std::min(end + 1, list.size()));
+  }
+}
+
+bool has_word(std::string_view list, std::string_view word) {
+  bool found = false;
+  for_each_word(list, ' ', [&](std::string_view each) { found = found || each == word; });
+  return found;
+}
+
+Error bad_value(const Field& field, std::string_view got, std::string_view wanted) {
+  return {ErrorCode::kInvalidArgument, fmt::format("{} is {}; {}", field.key, got, wanted)};
+}
+
+std::string number_text(double value) {
+  return std::abs(value) < 1e15 && value == std::floor(value)
+             ? fmt::format("{}", static_cast<int64_t>(value))
+             : fmt::format("{}", value);
+}
+
+/// Applies one JSON value to its field.
+Status set_json(Request& request, const Field& field, const json::value& value) {
+  if (value.is_null()) return {};
+  if (const auto* text = std::get_if<std::string Request::*>(&field.member)) {
+    if (!value.is_string()) return bad_value(field, json::serialize(value), "a text is needed");
+    request.** text = std::string(value.get_string());
+    return {};
+  }
+  if (value.is_string()) return set_text(request, field, std::string_view(value.get_string()));
+  if (!value.is_number()) return bad_value(field, json::serialize(value), "a number is needed");
+  const double number = value.to_number<double>();
+  if (const auto* whole = std::get_if<int64_t Request::*>(&field.member)) {
+    if (number != std::floor(number) || std::abs(number) > kMaxSeed) {
+      return bad_value(field, json::serialize(value), "a whole number is needed");
+    }
+    request.** whole = static_cast<int64_t>(number);
+  } else if (const auto* real = std::get_if<double Request::*>(&field.member)) {
+    request.** real = number;
+  } else {
+    request.*std::get<std::optional<double> Request::*>(field.member) = number;
+  }
+  return {};
+}
+
+Status check_range(const Field& field, double value) {
+  if (value >= field.minimum && value <= field.maximum) return {};
+  return bad_value(
+      field, number_text(value),
+      fmt::format("{} to {} is possible", number_text(field.minimum), number_text(field.maximum)));
+}
+
+Status check_text(const Field& field, const std::string& text) {
+  if (text.size() > kMaxPromptBytes) {
+    return bad_value(field, fmt::format("{} bytes long", text.size()),
+                     fmt::format("at most {} are read", kMaxPromptBytes));
+  }
+  const size_t invalid = find_invalid_utf8(text);
+  if (invalid != std::string::npos) {
+    return bad_value(field, fmt::format("not valid UTF-8 at byte {}", invalid),
+                     "UTF-8 text is needed");
+  }
+  if (text.find('\0') != std::string::npos)
+    return bad_value(field, "a text with a zero byte", "plain text is needed");
+  if (field.choices.empty() || has_word(field.choices, text)) return {};
+  std::vector<std::string_view> choices;
+  std::string listed;
+  for_each_word(field.choices, ' ', [&](std::string_view choice) {
+    choices.push_back(choice);
+    listed += (listed.empty() ? "" : ", ") + std::string(choice);
+  });
+  return bad_value(field, "'" + text + "'", fmt::format("one of {} is needed", listed));
+}
+
+Status check_field(const Request& request, const Field& field) {
+  if (const auto* text = std::get_if<std::string Request::*>(&field.member))
+    return check_text(field, request.**text);
+  if (const auto* whole = std::get_if<int64_t Request::*>(&field.member)) {
+    return check_range(field, static_cast<double>(request.**whole));
+  }
+  if (const auto* real = std::get_if<double Request::*>(&field.member))
+    return check_range(field, request.**real);
+  const std::optional<double>& maybe =
+      request.*std::get<std::optional<double> Request::*>(field.member);
+  return maybe ? check_range(field, *maybe) : Status();
+}
+
+Status check_side(std::string_view name, int64_t side) {
+  if (side == 0) return {};
+  if (side % kSizeStep != 0) {
+    const int64_t below = std::max(kMinSide, side / kSizeStep * kSizeStep);
+    return Error{ErrorCode::kInvalidArgument,
+                 fmt::format("{} is {}; it must be a multiple of {}, such as {} or {}", name, side,
+                             kSizeStep, below, below + kSizeStep)};
+  }
+  if (side < kMinSide) {
+    return Error{ErrorCode::kInvalidArgument,
+                 fmt::format("{} is {}; at least {} is needed", name, side, kMinSide)};
+  }
+  return {};
+}
+
+}  // namespace
+
+std::span<const Field> fields() { return kFields; }
+
+const Field* find_field(std::string_view key) {
+  for (const Field& field : kFields) {
+    if (field.key == key || has_word(field.aliases, key)) return &field;
+  }
+  return nullptr;
+}
+
+std::string default_text(const Field& field) {
+  const Request request;
+  if (const auto* text = std::get_if<std::string Request::*>(&field.member)) return request.**text;
+  if (const auto* whole = std::get_if<int64_t Request::*>(&field.member))
+    return fmt::format("{}", request.**whole);
+  if (const auto* real = std::get_if<double Request::*>(&field.member))
+    return number_text(request.**real);
+  return "";
+}
+
+Status set_text(Request& request, const Field& field, std::string_view text) {
+  if (const auto* member = std::get_if<std::string Request::*>(&field.member)) {
+    request.** member = std::string(text);
+    return {};
+  }
+  const std::string_view number = trimmed(text);
+  const char* end = number.data() + number.size();
+  if (const auto* whole = std::get_if<int64_t Request::*>(&field.member)) {
+    int64_t value = 0;
+    const auto [rest, failure] = std::from_chars(number.data(), end, value);
+    if (failure != std::errc() || rest != end)
+      return bad_value(field, "'" + std::string(text) + "'", "a whole number is needed");
+    request.** whole = value;
+    return {};
+  }
+  double value = 0;
+  const auto [rest, failure] = std::from_chars(number.data(), end, value);
+  if (failure != std::errc() || rest != end || std::isnan(value)) {
+    return bad_value(field, "'" + std::string(text) + "'", "a number is needed");
+  }
+  if (const auto* real = std::get_if<double Request::*>(&field.member)) {
+    request.** real = value;
+  } else {
+    request.*std::get<std::optional<double> Request::*>(field.member) = value;
+  }
+  return {};
+}
+
+Result<Request> from_json(const json::value& value, const JsonOptions& options) {
+  if (!value.is_object()) return Error{ErrorCode::kInvalidArgument, "a request is a JSON object"};
+  Request request;
+  for (const auto& [key, each] : value.get_object()) {
+    const Field* field = find_field(std::string_view(key));
+    if (field) {
+      if (Status set = set_json(request, *field, each); !set) return set.error();
+      continue;
+    }
+    if (options.ignore_unknown) continue;
+    std::vector<std::string_view> known;
+    for (const Field& each_field : kFields) known.push_back(each_field.key);
+    const std::string_view nearest = nearest_name(std::string_view(key), known);
+    return Error{ErrorCode::kInvalidArgument,
+                 fmt::format("the request has an unknown field '{}'{}", std::string_view(key),
+                             nearest.empty() ? "" : fmt::format("; did you mean '{}'?", nearest))};
+  }
+  return request;
+}
+
+json::object to_json(const Request& request) {
+  const Request defaults;
+  json::object object;
+  for (const Field& field : kFields) {
+    if (const auto* text = std::get_if<std::string Request::*>(&field.member)) {
+      if (request.**text != defaults.**text) object[field.key] = request.**text;
+    } else if (const auto* whole = std::get_if<int64_t Request::*>(&field.member)) {
+      if (request.**whole != defaults.**whole) object[field.key] = request.**whole;
+    } else if (const auto* real = std::get_if<double Request::*>(&field.member)) {
+      if (request.**real != defaults.**real) object[field.key] = request.**real;
+    } else if (const auto& maybe =
+                   request.*std::get<std::optional<double> Request::*>(field.member)) {
+      object[field.key] = *maybe;
+    }
+  }
+  return object;
+}
+
+Status validate(const Request& request) {
+  for (const Field& field : kFields) {
+    if (Status good = check_field(request, field); !good) return good;
+  }
+  if (Status good = check_side("width", request.width); !good) return good;
+  if (Status good = check_side("height", request.height); !good) return good;
+  if (request.width * request.height > kMaxPixels) {
+    return Error{ErrorCode::kInvalidArgument,
+                 fmt::format("{} x {} are {} pixels; at most {} are drawn", request.width,
+                             request.height, request.width * request.height, kMaxPixels)};
+  }
+  if (request.guidance_start > request.guidance_end) {
+    return Error{ErrorCode::kInvalidArgument,
+                 fmt::format("guidance_start is {}, behind guidance_end {}", request.guidance_start,
+                             request.guidance_end)};
+  }
+  if ((request.seed_resize_from_w > 0) != (request.seed_resize_from_h > 0)) {
+    return Error{ErrorCode::kInvalidArgument,
+                 "seed_resize_from_w and seed_resize_from_h are given together or not at all"};
+  }
+  for (const int64_t side : {request.seed_resize_from_w, request.seed_resize_from_h}) {
+    if (side > 0 && side % kSizeStep != 0) {
+      return Error{ErrorCode::kInvalidArgument,
+                   fmt::format("a seed_resize_from size is {}; multiples of {} are possible", side,
+                               kSizeStep)};
+    }
+  }
+  return {};
+}
+
+}  // namespace safelight::request

@@ -1,0 +1,100 @@
+#pragma once
+
+#include <boost/json/object.hpp>
+#include <cstdint>
+#include <limits>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "base/result.h"
+
+namespace safelight::request {
+
+/// Everything that decides what a text-to-image generation draws. What belongs to the machine
+/// (threads, precision) or to the files that are written is not in here.
+struct Request {
+  std::string prompt;
+  std::string negative_prompt;
+  std::string model;  ///< name, title or path; empty for the default model
+  int64_t steps = 20;
+  std::string sampler = "DPM++ 2M";
+  std::string schedule = "Automatic";
+  double cfg_scale = 7;
+  int64_t seed = -1;              ///< of the first picture; -1 until a random one is drawn
+  int64_t width = 0, height = 0;  ///< pixels; 0 for the model's own size
+  int64_t batch_size = 1;         ///< pictures drawn together; seeds count up
+  int64_t batch_count = 1;        ///< batches, one after the other
+  int64_t clip_skip = 1;          ///< as SD WebUI counts: 1 for none
+  int64_t subseed = -1;           ///< variation seed
+  double subseed_strength = 0;
+  int64_t seed_resize_from_w = 0, seed_resize_from_h = 0;
+  std::string noise_source = "cpu";
+  int64_t eta_noise_seed_delta = 0;
+  std::string emphasis = "original";
+  double cfg_rescale = 0;
+  double guidance_start = 0,
+         guidance_end = 1;    ///< fractions of the steps between which guidance acts
+  std::optional<double> eta;  ///< the sampler's own when not given
+  double s_churn = 0;
+  double s_tmin = 0;
+  double s_tmax = std::numeric_limits<double>::infinity();
+  double s_noise = 1;
+
+  bool operator==(const Request&) const = default;
+};
+
+using Member = std::variant<std::string Request::*, int64_t Request::*, double Request::*,
+                            std::optional<double> Request::*>;
+
+/// One field of a Request: JSON, command line, checks, infotext and documentation are all made from
+/// this.
+struct Field {
+  std::string_view key;  ///< in JSON; with '-' for '_' the flag
+  std::string_view
+      aliases;  ///< further JSON keys, separated by spaces: those of SD WebUI and SD.Next
+  std::string_view short_flags;  ///< further flags, separated by commas
+  std::string_view infotext;     ///< key in SD WebUI's generation text; empty for none
+  Member member;
+  double minimum, maximum;   ///< numbers only
+  std::string_view choices;  ///< texts only: allowed values separated by spaces; empty for any
+  std::string_view help;
+};
+
+/// The one table, in the order of help and documentation.
+std::span<const Field> fields();
+
+/// The field of that JSON key or alias, or null.
+const Field* find_field(std::string_view key);
+
+/// How the default of a field reads in help.
+std::string default_text(const Field& field);
+
+/// Sets a field from text, as flags and infotext give it. Errors: kInvalidArgument for what is no
+/// number.
+Status set_text(Request& request, const Field& field, std::string_view text);
+
+struct JsonOptions {
+  bool ignore_unknown = false;  ///< as SD WebUI's clients need; otherwise an unknown key is an
+                                ///< error naming the nearest
+};
+
+/// Errors: kInvalidArgument for wrong types and unknown keys. Null leaves a field at its default.
+Result<Request> from_json(const boost::json::value& json, const JsonOptions& options = {});
+
+/// Every field that differs from its default.
+boost::json::object to_json(const Request& request);
+
+/// Checks ranges, sizes, choices and text. What depends on the model or the samplers is checked
+/// where they are known. Errors: kInvalidArgument saying what was given, what is possible, and the
+/// remedy.
+Status validate(const Request& request);
+
+constexpr int64_t kSizeStep = 8, kMinSide = 64, kMaxSide = 8192;
+constexpr int64_t kMaxPixels = int64_t{4096} * 4096;
+constexpr size_t kMaxPromptBytes = size_t{1} << 20;
+
+}  // namespace safelight::request
