@@ -1,0 +1,78 @@
+#pragma once
+
+#include <functional>
+#include <limits>
+#include <optional>
+#include <span>
+#include <string_view>
+
+#include "base/result.h"
+#include "diffusion/noise.h"
+#include "diffusion/sigma_schedule.h"
+
+namespace safelight::diffusion {
+
+/// The picture that the model sees behind x = picture + sigma * noise [B, C, h, w]. `timestep` is
+/// what the network is told; mostly that of sigma.
+using Denoiser = std::function<Result<Tensor>(const Tensor& x, double sigma, double timestep)>;
+
+/// Where a run stands, after a step's first evaluation.
+struct StepInfo {
+  int64_t step = 0;   ///< from 0
+  int64_t steps = 0;  ///< of the whole run
+  double sigma = 0;
+  const Tensor& x;  ///< in the sampler's own scale, as its reference reports it
+  const Tensor& denoised;
+};
+/// An error ends the run and is its result.
+using StepCallback = std::function<Status(const StepInfo&)>;
+
+struct SamplerOptions {
+  std::optional<double> eta;  ///< the sampler's own default when not given
+  double s_churn = 0, s_tmin = 0, s_tmax = std::numeric_limits<double>::infinity(), s_noise = 1;
+};
+
+/// What a run of a sampler needs.
+struct SampleInputs {
+  const NoiseSchedule& schedule;
+  Spacing spacing = Spacing::kAutomatic;
+  int64_t steps = 20;
+  SamplerOptions options;
+  ImageNoise& noise;            ///< not yet drawn from
+  std::vector<uint64_t> seeds;  ///< of the pictures, for the SDE samplers' Brownian motion
+  std::vector<int64_t> shape;   ///< of one picture's latents [C, h, w]
+};
+
+class SamplerRun;
+
+/// A sampler, by SD WebUI's name. docs/samplers.md says which reference function each equals.
+struct SamplerInfo {
+  std::string_view name;
+  std::string_view aliases;  ///< separated by commas
+  Spacing automatic;  ///< what Automatic means; kAutomatic for samplers with timesteps of their own
+  bool uses_spacing;  ///< false: other spacings change nothing
+  bool stochastic;    ///< draws noise while it runs, by default
+  bool brownian;      ///< that noise is a Brownian motion's
+  bool discards_penultimate;   ///< one step more is spaced, and the last sigma before 0 left out
+  int evaluations;             ///< of the model in a step
+  double eta;                  ///< default
+  std::string_view reference;  ///< the function that it equals
+  Result<Tensor> (*function)(SamplerRun& run);
+};
+
+/// The one list, in SD WebUI's order.
+std::span<const SamplerInfo> samplers();
+
+struct SamplerChoice {
+  const SamplerInfo* sampler = nullptr;
+  std::optional<Spacing> spacing;  ///< where the name ends in one, as in "DPM++ 2M Karras"
+};
+/// By name or alias, any case. Errors: kInvalidArgument naming the nearest.
+Result<SamplerChoice> find_sampler(std::string_view name);
+
+/// Draws the noise, runs the sampler and gives the latents [B, C, h, w]. Errors: those of the
+/// denoiser and the callback.
+Result<Tensor> sample(const SamplerInfo& sampler, const SampleInputs& inputs,
+                      const Denoiser& denoiser, const StepCallback& callback);
+
+}  // namespace safelight::diffusion

@@ -1,0 +1,78 @@
+#pragma once
+
+#include <memory>
+
+#include "diffusion/arithmetic.h"
+#include "diffusion/brownian.h"
+#include "diffusion/sampler.h"
+
+namespace safelight::diffusion {
+
+/// One run: what the samplers' functions share.
+class SamplerRun {
+ public:
+  SamplerRun(const SamplerInfo& sampler, const SampleInputs& inputs, const Denoiser& denoiser,
+             const StepCallback& callback);
+
+  const NoiseSchedule& schedule() const { return inputs_.schedule; }
+  const SamplerOptions& options() const { return inputs_.options; }
+  int64_t requested_steps() const { return inputs_.steps; }
+  double eta() const { return inputs_.options.eta.value_or(sampler_.eta); }
+
+  /// Falling sigmas with 0 behind them (empty for samplers with timesteps of their own).
+  const std::vector<float>& sigmas() const { return sigmas_; }
+  /// Steps between them.
+  int64_t steps() const { return static_cast<int64_t>(sigmas_.size()) - 1; }
+
+  Tensor first_noise() { return inputs_.noise.first(); }
+  Tensor next_noise() { return inputs_.noise.next(); }
+  Tensor brownian_noise(float sigma, float sigma_next);
+
+  Result<Tensor> denoise(const Tensor& x, double sigma) {
+    return denoiser_(x, sigma, schedule().timestep(sigma));
+  }
+  Result<Tensor> denoise_at(const Tensor& x, double sigma, double timestep) {
+    return denoiser_(x, sigma, timestep);
+  }
+  Status report(int64_t step, int64_t steps, double sigma, const Tensor& x,
+                const Tensor& denoised) {
+    return callback_({step, steps, sigma, x, denoised});
+  }
+
+ private:
+  const SamplerInfo& sampler_;
+  const SampleInputs& inputs_;
+  const Denoiser& denoiser_;
+  const StepCallback& callback_;
+  std::vector<float> sigmas_;
+  std::unique_ptr<BrownianNoise> brownian_;
+};
+
+/// k-diffusion's get_ancestral_step: the level to step down to and the noise to add after, for a
+/// step between two levels.
+struct AncestralStep {
+  double down, up;
+};
+AncestralStep ancestral_step(double from, double to, double eta);
+
+// The samplers, one function each (see the list in sampler.cc).
+Result<Tensor> sample_euler(SamplerRun& run);
+Result<Tensor> sample_euler_ancestral(SamplerRun& run);
+Result<Tensor> sample_heun(SamplerRun& run);
+Result<Tensor> sample_dpm2(SamplerRun& run);
+Result<Tensor> sample_dpm2_ancestral(SamplerRun& run);
+Result<Tensor> sample_lms(SamplerRun& run);
+Result<Tensor> sample_dpmpp_2s_ancestral(SamplerRun& run);
+Result<Tensor> sample_dpmpp_2m(SamplerRun& run);
+Result<Tensor> sample_dpmpp_sde(SamplerRun& run);
+Result<Tensor> sample_dpmpp_2m_sde(SamplerRun& run);
+Result<Tensor> sample_dpmpp_2m_sde_heun(SamplerRun& run);
+Result<Tensor> sample_dpmpp_3m_sde(SamplerRun& run);
+Result<Tensor> sample_ddim(SamplerRun& run);
+Result<Tensor> sample_ddpm(SamplerRun& run);
+Result<Tensor> sample_plms(SamplerRun& run);
+Result<Tensor> sample_unipc(SamplerRun& run);
+Result<Tensor> sample_deis(SamplerRun& run);
+Result<Tensor> sample_lcm(SamplerRun& run);
+
+}  // namespace safelight::diffusion
