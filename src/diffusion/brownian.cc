@@ -162,10 +162,11 @@ BrownianNoise::BrownianNoise(std::vector<int64_t> shape, const std::vector<uint6
 
 BrownianNoise::~BrownianNoise() = default;
 
-Tensor BrownianNoise::operator()(float sigma, float sigma_next) {
+Tensor BrownianNoise::operator()(double sigma, double sigma_next) {
   Tensor noise(shape_);
   const float sign = sigma < sigma_next ? 1.0F : -1.0F;
-  const float root = std::sqrt(std::abs(sigma_next - sigma));
+  const float root =
+      std::sqrt(std::abs(static_cast<float>(sigma_next) - static_cast<float>(sigma)));
   float* to = noise.begin();
   for (const auto& tree : trees_) {
     const std::vector<float> increment =

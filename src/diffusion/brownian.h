@@ -23,7 +23,7 @@ class BrownianNoise {
 
   /// Unit-variance noise of the interval between the two sigmas, [B, C, h, w]; zeros for an empty
   /// one.
-  Tensor operator()(float sigma, float sigma_next);
+  Tensor operator()(double sigma, double sigma_next);
 
  private:
   std::vector<int64_t> shape_;

@@ -4,7 +4,6 @@
 #include "diffusion/sampler_run.h"
 
 namespace safelight::diffusion {
-
 Result<Tensor> sample_dpmpp_sde(SamplerRun& run) {
   const std::vector<float>& sigmas = run.sigmas();
   const double s_noise = run.options().s_noise;
@@ -17,11 +16,7 @@ Result<Tensor> sample_dpmpp_sde(SamplerRun& run) {
       x = *denoised;
       continue;
     }
-    // The motion is asked at times that have been to t = -log sigma and back in float32.
-    const float t = -std::log(sigmas[i]), t_next = -std::log(sigmas[i + 1]);
-    const float half = t + (t_next - t) * 0.5F;
-    const float at = std::exp(-t), at_half = std::exp(-half), at_next = std::exp(-t_next);
-
+    const double at = sigmas[i], at_next = sigmas[i + 1], at_half = std::sqrt(at * at_next);
     const auto [down_half, up_half] = ancestral_step(at, at_half, run.eta());
     const Tensor halfway = sum({{down_half / at, x},
                                 {1 - down_half / at, *denoised},

@@ -23,10 +23,10 @@ NoiseSchedule NoiseSchedule::scaled_linear(double beta_start, double beta_end, i
 
 NoiseSchedule::NoiseSchedule(std::vector<float> alphas_cumprod, Prediction prediction)
     : alphas_cumprod_(std::move(alphas_cumprod)), prediction_(prediction) {
-  // float32 all the way, as torch computes these tables.
+  // float32, as torch computes this table.
   for (const float alpha : alphas_cumprod_) {
     sigmas_.push_back(std::sqrt((1 - alpha) / alpha));
-    log_sigmas_.push_back(std::log(sigmas_.back()));
+    log_sigmas_.push_back(std::log(static_cast<double>(sigmas_.back())));
   }
 }
 
@@ -39,7 +39,8 @@ double NoiseSchedule::timestep(double sigma) const {
   return static_cast<double>(low) + std::clamp((from - log_sigma) / (from - to), 0.0, 1.0);
 }
 
-double NoiseSchedule::sigma(double timestep) const {
+double NoiseSchedule::sigma(double exact_timestep) const {
+  const double timestep = static_cast<float>(exact_timestep);  // as k-diffusion
   const auto low = static_cast<size_t>(
       std::clamp<double>(std::floor(timestep), 0, static_cast<double>(size() - 1)));
   const size_t high = std::min(low + 1, static_cast<size_t>(size() - 1));

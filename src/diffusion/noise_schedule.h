@@ -45,7 +45,8 @@ class NoiseSchedule {
   Tensor denoised(const Tensor& x, const Tensor& output, double sigma) const;
 
  private:
-  std::vector<float> alphas_cumprod_, sigmas_, log_sigmas_;
+  std::vector<float> alphas_cumprod_, sigmas_;
+  std::vector<double> log_sigmas_;
   Prediction prediction_;
 };
 

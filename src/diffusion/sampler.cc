@@ -122,7 +122,7 @@ SamplerRun::SamplerRun(const SamplerInfo& sampler, const SampleInputs& inputs,
   brownian_ = std::make_unique<BrownianNoise>(inputs.shape, inputs.seeds, low, sigmas_.front());
 }
 
-Tensor SamplerRun::brownian_noise(float sigma, float sigma_next) {
+Tensor SamplerRun::brownian_noise(double sigma, double sigma_next) {
   return (*brownian_)(sigma, sigma_next);
 }
 

@@ -26,7 +26,7 @@ class SamplerRun {
 
   Tensor first_noise() { return inputs_.noise.first(); }
   Tensor next_noise() { return inputs_.noise.next(); }
-  Tensor brownian_noise(float sigma, float sigma_next);
+  Tensor brownian_noise(double sigma, double sigma_next);
 
   Result<Tensor> denoise(const Tensor& x, double sigma) {
     return denoiser_(x, sigma, schedule().timestep(sigma));
