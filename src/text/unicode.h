@@ -1,0 +1,25 @@
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace safelight::text {
+
+/// Unicode as the `tokenizers` package has it (tools/text/make_unicode_tables.py). Text is decoded
+/// to code points.
+using CodePoints = std::u32string;
+
+/// UTF-8 to code points; each byte that is not part of valid UTF-8 becomes U+FFFD.
+CodePoints decode_utf8(std::string_view text);
+void append_utf8(std::string& out, char32_t code);
+
+/// Canonical composition (Unicode Standard Annex 15, form C).
+CodePoints to_nfc(const CodePoints& text);
+/// Lower case, character by character, as Rust's char::to_lowercase.
+CodePoints to_lower(const CodePoints& text);
+
+enum class CodeClass { kLetter, kNumber, kSpace, kOther };
+CodeClass classify(char32_t code);
+
+}  // namespace safelight::text
