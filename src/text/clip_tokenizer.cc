@@ -12,6 +12,7 @@ namespace {
 
 constexpr int32_t kFirstMerged = 512;  // behind the bytes, plain and ending a word
 constexpr std::string_view kBeginMark = "<|startoftext|>", kEndMark = "<|endoftext|>";
+constexpr std::u32string_view kMarks[] = {U"<|startoftext|>", U"<|endoftext|>"};
 
 /// The bytes in the order of their tokens: printable ones first (GPT-2's bytes_to_unicode).
 std::array<uint8_t, 256> bytes_in_order() {
@@ -39,6 +40,15 @@ size_t contraction(std::u32string_view text) {
     if (text.starts_with(each)) return each.size();
   }
   return 0;
+}
+
+/// Where the pieces end of a mark at the front of lowered text; empty for none. Written in capitals
+/// it is no mark but three words: "<|", its name and "|>".
+std::vector<size_t> mark_pieces(std::u32string_view text) {
+  for (const std::u32string_view mark : kMarks) {
+    if (text.starts_with(mark)) return {2, mark.size() - 2, mark.size()};
+  }
+  return {};
 }
 
 /// The length of the word at the front: a contraction, a run of letters, one digit, or a run of
@@ -89,13 +99,18 @@ void ClipTokenizer::encode_plain(std::string_view text, std::vector<int32_t>& to
   const CodePoints codes = to_lower(to_nfc(decode_utf8(text)));
   std::string bytes;
   for (std::u32string_view rest = codes; !rest.empty();) {
-    const size_t length = word_length(rest);
-    if (classify(rest[0]) != CodeClass::kSpace) {
-      bytes.clear();
-      for (const char32_t code : rest.substr(0, length)) append_utf8(bytes, code);
-      encode_word(bytes, tokens);
+    std::vector<size_t> ends = mark_pieces(rest);
+    if (ends.empty()) ends = {word_length(rest)};
+    size_t begin = 0;
+    for (const size_t end : ends) {
+      if (classify(rest[begin]) != CodeClass::kSpace) {
+        bytes.clear();
+        for (const char32_t code : rest.substr(begin, end - begin)) append_utf8(bytes, code);
+        encode_word(bytes, tokens);
+      }
+      begin = end;
     }
-    rest.remove_prefix(length);
+    rest.remove_prefix(begin);
   }
 }
 
