@@ -1,0 +1,24 @@
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace safelight::text {
+
+/// A piece of a prompt under one weight, or a BREAK, which ends the chunk of tokens.
+struct PromptPart {
+  std::string text;
+  double weight = 1;
+  bool is_break = false;
+  bool operator==(const PromptPart&) const = default;
+};
+
+/// Reads SD WebUI's attention language (modules/prompt_parser.py, parse_prompt_attention): (text)
+/// weighs 1.1 times as much, [text] 1 / 1.1 times, (text:1.5) 1.5 times; they nest; \( \) \[ \]
+/// \\ stand for the characters; brackets that are not closed reach to the end. Neighbours of equal
+/// weight are one part; an empty prompt is one empty part. Other than there, a BREAK inside
+/// brackets is a BREAK, and of each kind of bracket 256 at most are open at once.
+std::vector<PromptPart> parse_prompt(std::string_view prompt);
+
+}  // namespace safelight::text
