@@ -1,0 +1,66 @@
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "base/tensor.h"
+#include "diffusion/noise_schedule.h"
+#include "engine/engine.h"
+#include "text/chunks.h"
+#include "text/emphasis.h"
+
+namespace safelight::pipelines {
+
+/// What a loaded model is, for those who run it.
+struct ModelTraits {
+  std::string family;  ///< "Stable Diffusion 1.x"
+  int64_t latent_channels = 4;
+  int64_t factor = 8;                 ///< pixels a latent covers along one side
+  int64_t width = 512, height = 512;  ///< its own picture size
+  int64_t max_clip_skip = 12;
+  diffusion::NoiseSchedule schedule;
+};
+
+/// A prompt as the denoiser reads it: [1, T, C].
+using Conditioning = Tensor;
+
+/// The denoiser, made ready for some conditionings and a size.
+class Predictor {
+ public:
+  virtual ~Predictor() = default;
+  /// x [N, C, h, w], already scaled, one picture for each conditioning, and a fractional timestep
+  /// -> the network's output [N, C, h, w]. Errors: kCancelled.
+  virtual Result<Tensor> operator()(const Tensor& x, double timestep,
+                                    const engine::StopFlag* stop) = 0;
+};
+
+/// A latent diffusion model on an engine. One thread at a time.
+class LatentModel {
+ public:
+  virtual ~LatentModel() = default;
+  virtual const ModelTraits& traits() const = 0;
+  /// The picture size that this checkpoint was made for, where it is not its family's.
+  virtual void set_own_size(int64_t width, int64_t height) = 0;
+
+  /// Runs the text encoder over each chunk and joins the results: [1, 77 * chunks, C]. clip_skip is
+  /// in [1, max_clip_skip].
+  virtual Result<Conditioning> encode(const std::vector<text::TokenChunk>& chunks,
+                                      int64_t clip_skip, text::Emphasis emphasis,
+                                      const engine::StopFlag* stop) = 0;
+
+  /// One picture of h x w latents for each conditioning; all of them have the same number of
+  /// tokens.
+  virtual Result<std::unique_ptr<Predictor>> predictor(
+      const std::vector<const Conditioning*>& conditionings, int64_t height, int64_t width,
+      const engine::StopFlag* stop) = 0;
+
+  /// Latents [N, C, h, w] as samplers leave them -> pictures [N, 3, H, W], about [-1, 1].
+  virtual Result<Tensor> decode(const Tensor& latents, const engine::StopFlag* stop) = 0;
+
+  /// Bytes of packed weights.
+  virtual uint64_t bytes() const = 0;
+};
+
+}  // namespace safelight::pipelines

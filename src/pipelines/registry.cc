@@ -1,0 +1,80 @@
+#include "pipelines/registry.h"
+
+#include <fmt/format.h>
+
+#include <array>
+#include <charconv>
+#include <optional>
+
+#include "base/file.h"
+#include "base/json.h"
+#include "models/sd1/sd1.h"
+#include "pipelines/sd1_model.h"
+#include "weights/open_weights.h"
+
+namespace safelight::pipelines {
+namespace {
+
+constexpr std::string_view kResolutionKey = "modelspec.resolution";
+
+struct Family {
+  std::string_view name;
+  bool (*matches)(const weights::TensorIndex& index);
+  Result<std::unique_ptr<LatentModel>> (*load)(engine::Engine& engine,
+                                               const weights::TensorIndex& index);
+};
+
+/// The families of this build, in the order in which they are tried.
+constexpr std::array kFamilies = {Family{"Stable Diffusion 1.x", &models::sd1::matches, &load_sd1}};
+
+struct Size {
+  int64_t width, height;
+};
+
+/// "512x768", sides within what can be drawn; nothing for other text.
+std::optional<Size> parse_size(std::string_view text) {
+  Size size{};
+  const char* end = text.data() + text.size();
+  const auto first = std::from_chars(text.data(), end, size.width);
+  if (first.ec != std::errc() || first.ptr == end || *first.ptr != 'x') return std::nullopt;
+  const auto second = std::from_chars(first.ptr + 1, end, size.height);
+  const auto fits = [](int64_t side) { return side >= 64 && side <= 8192 && side % 8 == 0; };
+  if (second.ec != std::errc() || second.ptr != end || !fits(size.width) || !fits(size.height))
+    return std::nullopt;
+  return size;
+}
+
+std::optional<Size> own_size(const weights::TensorIndex& index, const std::filesystem::path& path) {
+  const auto found = index.metadata.find(kResolutionKey);
+  if (found != index.metadata.end()) return parse_size(found->second);
+  std::filesystem::path beside = path;
+  beside.replace_extension(".json");
+  const Result<std::string> text = read_file(beside, 1 << 20);
+  if (!text) return std::nullopt;
+  const Result<boost::json::value> json = parse_json(*text);
+  if (!json || !json->is_object()) return std::nullopt;
+  const boost::json::value* value = json->get_object().if_contains(kResolutionKey);
+  return value && value->is_string() ? parse_size(value->get_string()) : std::nullopt;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<LatentModel>> load_model(engine::Engine& engine,
+                                                const std::filesystem::path& path) {
+  const Result<weights::TensorIndex> index = weights::open_weights(path);
+  if (!index) return index.error();
+  for (const Family& family : kFamilies) {
+    if (!family.matches(*index)) continue;
+    auto model = family.load(engine, *index);
+    if (!model) return model.error().in(path.filename().string());
+    if (const std::optional<Size> size = own_size(*index, path))
+      (*model)->set_own_size(size->width, size->height);
+    return model;
+  }
+  return Error{ErrorCode::kUnsupported,
+               fmt::format("{}: no model family that this build knows ({}). 'safelight inspect' "
+                           "tells what the file is",
+                           path.filename().string(), kFamilies[0].name)};
+}
+
+}  // namespace safelight::pipelines

@@ -1,0 +1,209 @@
+#include "pipelines/text_to_image.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "diffusion/arithmetic.h"
+#include "diffusion/guidance.h"
+#include "diffusion/sampler.h"
+
+namespace safelight::pipelines {
+namespace {
+
+using diffusion::NoiseSchedule;
+using request::Request;
+
+struct SamplerPlan {
+  const diffusion::SamplerInfo* sampler;
+  diffusion::Spacing spacing;
+};
+
+/// A schedule in the sampler's name ("DPM++ 2M Karras") counts where none is asked for apart.
+Result<SamplerPlan> plan_sampler(const Request& request) {
+  const auto sampler = diffusion::find_sampler(request.sampler);
+  if (!sampler) return sampler.error();
+  const auto spacing = diffusion::find_spacing(request.schedule);
+  if (!spacing) return spacing.error();
+  const bool automatic = *spacing == diffusion::Spacing::kAutomatic;
+  return SamplerPlan{sampler->sampler,
+                     automatic && sampler->spacing ? *sampler->spacing : *spacing};
+}
+
+/// The pictures [first, first + count) of a batch.
+Tensor part(const Tensor& batch, int64_t first, int64_t count) {
+  std::vector<int64_t> shape = batch.shape;
+  const int64_t size = batch.size() / shape[0];
+  shape[0] = count;
+  Tensor result(shape);
+  std::copy_n(batch.begin() + first * size, count * size, result.begin());
+  return result;
+}
+
+Tensor joined(const Tensor& a, const Tensor& b) {
+  Tensor result = a;
+  result.data.insert(result.data.end(), b.begin(), b.end());
+  result.shape[0] += b.shape[0];
+  return result;
+}
+
+/// Guidance between two conditionings for a batch: what samplers call.
+class GuidedDenoiser {
+ public:
+  GuidedDenoiser(LatentModel& model, const Request& request, const SamplerPlan& plan,
+                 int64_t pictures, const engine::StopFlag* stop)
+      : model_(model),
+        request_(request),
+        evaluations_(plan.sampler->evaluations),
+        pictures_(pictures),
+        stop_(stop) {}
+
+  /// Encodes the prompts and makes the predictors that the run will need.
+  Status prepare() {
+    const auto& tokenizer = text::ClipTokenizer::instance();
+    auto prompt = text::chunk_prompt(tokenizer, text::parse_prompt(request_.prompt)).chunks;
+    auto negative =
+        text::chunk_prompt(tokenizer, text::parse_prompt(request_.negative_prompt)).chunks;
+    text::pad_to_same_count(prompt, negative);
+    const auto emphasis = text::find_emphasis(request_.emphasis);
+    if (!emphasis) return emphasis.error();
+    auto cond = model_.encode(prompt, request_.clip_skip, *emphasis, stop_);
+    if (!cond) return cond.error();
+    auto uncond = model_.encode(negative, request_.clip_skip, *emphasis, stop_);
+    if (!uncond) return uncond.error();
+    cond_ = std::move(*cond);
+    uncond_ = std::move(*uncond);
+    return {};
+  }
+
+  Result<Tensor> operator()(const Tensor& x, double sigma, double timestep) {
+    const Tensor input = diffusion::scaled(x, NoiseSchedule::input_scale(sigma));
+    const auto output = acts() ? guided(input, timestep) : plain(input, timestep);
+    ++calls_;
+    if (!output) return output;
+    return model_.traits().schedule.denoised(x, *output, sigma);
+  }
+
+  void step_done() { ++steps_done_; }
+
+ private:
+  bool acts() const {
+    if (request_.cfg_scale == 1) return false;
+    const int64_t step = evaluations_ == 1 ? steps_done_ : calls_ / evaluations_;
+    return diffusion::guidance_acts(step, request_.steps, request_.guidance_start,
+                                    request_.guidance_end);
+  }
+
+  Result<Tensor> guided(const Tensor& input, double timestep) {
+    if (!both_) {
+      std::vector<const Conditioning*> conditionings(static_cast<size_t>(pictures_), &uncond_);
+      conditionings.resize(static_cast<size_t>(2 * pictures_), &cond_);
+      if (Status made = make(both_, conditionings, input); !made) return made.error();
+    }
+    const auto output = (*both_)(joined(input, input), timestep, stop_);
+    if (!output) return output;
+    const Tensor uncond = part(*output, 0, pictures_), cond = part(*output, pictures_, pictures_);
+    Tensor result = diffusion::guided(uncond, cond, request_.cfg_scale);
+    if (request_.cfg_rescale > 0) result = diffusion::rescaled(result, cond, request_.cfg_rescale);
+    return result;
+  }
+
+  Result<Tensor> plain(const Tensor& input, double timestep) {
+    if (!alone_) {
+      const std::vector<const Conditioning*> conditionings(static_cast<size_t>(pictures_), &cond_);
+      if (Status made = make(alone_, conditionings, input); !made) return made.error();
+    }
+    return (*alone_)(input, timestep, stop_);
+  }
+
+  Status make(std::unique_ptr<Predictor>& predictor,
+              const std::vector<const Conditioning*>& conditionings, const Tensor& input) {
+    auto made = model_.predictor(conditionings, input.shape[2], input.shape[3], stop_);
+    if (!made) return made.error();
+    predictor = std::move(*made);
+    return {};
+  }
+
+  LatentModel& model_;
+  const Request& request_;
+  int64_t evaluations_, pictures_;
+  const engine::StopFlag* stop_;
+  Conditioning cond_, uncond_;
+  std::unique_ptr<Predictor> both_, alone_;
+  int64_t calls_ = 0, steps_done_ = 0;
+};
+
+diffusion::NoiseOptions noise_options(const Request& request, const ModelTraits& traits,
+                                      int64_t pictures) {
+  diffusion::NoiseOptions options;
+  options.shape = {traits.latent_channels, request.height / traits.factor,
+                   request.width / traits.factor};
+  for (int64_t i = 0; i < pictures; ++i) {
+    // A variation walks through subseeds and keeps the seed, as in SD WebUI.
+    const bool variation = request.subseed_strength != 0;
+    options.seeds.push_back(static_cast<uint64_t>(request.seed + (variation ? 0 : i)));
+    options.subseeds.push_back(static_cast<uint64_t>(request.subseed + i));
+  }
+  options.subseed_strength = static_cast<float>(request.subseed_strength);
+  options.seed_resize_height = std::max<int64_t>(0, request.seed_resize_from_h) / traits.factor;
+  options.seed_resize_width = std::max<int64_t>(0, request.seed_resize_from_w) / traits.factor;
+  options.eta_noise_seed_delta = request.eta_noise_seed_delta;
+  options.source =
+      request.noise_source == "nv" ? diffusion::NoiseSource::kNv : diffusion::NoiseSource::kCpu;
+  return options;
+}
+
+}  // namespace
+
+Status check_request(const Request& request, const ModelTraits& traits) {
+  const auto plan = plan_sampler(request);
+  if (!plan) return plan.error();
+  if (request.clip_skip > traits.max_clip_skip) {
+    return Error{ErrorCode::kInvalidArgument,
+                 fmt::format("clip_skip is {}; this model's text encoder has {} layers",
+                             request.clip_skip, traits.max_clip_skip)};
+  }
+  return {};
+}
+
+Result<std::vector<image::UncheckedImage>> text_to_image(LatentModel& model, const Request& request,
+                                                         int64_t pictures,
+                                                         const StepListener& listener,
+                                                         const engine::StopFlag* stop) {
+  const auto plan = plan_sampler(request);
+  if (!plan) return plan.error();
+  GuidedDenoiser denoiser(model, request, *plan, pictures, stop);
+  if (Status ready = denoiser.prepare(); !ready) return ready.error();
+
+  const diffusion::NoiseOptions noise = noise_options(request, model.traits(), pictures);
+  diffusion::ImageNoise source(noise);
+  const diffusion::SampleInputs inputs{
+      .schedule = model.traits().schedule,
+      .spacing = plan->spacing,
+      .steps = request.steps,
+      .options = {request.eta, request.s_churn, request.s_tmin, request.s_tmax, request.s_noise},
+      .noise = source,
+      .seeds = noise.seeds,
+      .shape = noise.shape};
+  int64_t steps = request.steps;
+  const auto latents = diffusion::sample(
+      *plan->sampler, inputs,
+      [&](const Tensor& x, double sigma, double t) { return denoiser(x, sigma, t); },
+      [&](const diffusion::StepInfo& info) -> Status {
+        denoiser.step_done();
+        steps = info.steps;
+        listener(info.step, info.steps);
+        if (stop && stop->load(std::memory_order_relaxed))
+          return Error{ErrorCode::kCancelled, "stopped"};
+        return {};
+      });
+  if (!latents) return latents.error();
+  listener(steps, steps);
+  const auto decoded = model.decode(*latents, stop);
+  if (!decoded) return decoded.error();
+  std::vector<image::UncheckedImage> results;
+  for (int64_t i = 0; i < pictures; ++i) results.emplace_back(image::to_image(*decoded, i));
+  return results;
+}
+
+}  // namespace safelight::pipelines
