@@ -1,0 +1,32 @@
+#pragma once
+
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+
+namespace safelight::app {
+
+/// The configuration file: what a user wants always, unless a flag says otherwise.
+struct Config {
+  std::vector<std::string> models_dirs;   ///< further roots of models
+  std::optional<std::string> model;       ///< the default model
+  std::optional<std::string> output_dir;  ///< where pictures go without -o
+  std::optional<std::string> pattern;     ///< their names
+  std::optional<std::string> format;      ///< their format
+  std::optional<std::string> precision;
+  std::optional<int> threads;
+};
+
+/// Reads TOML text; `name` is for messages. Errors: kInvalidArgument with the line for bad syntax, a
+/// key that does not exist (naming the nearest), and a value of the wrong type.
+Result<Config> parse_config(std::string_view text, const std::string& name);
+
+/// The file at `path`, or the defaults where there is none. Errors: those of parse_config and of
+/// reading.
+Result<Config> load_config(const std::filesystem::path& path);
+
+}  // namespace safelight::app

@@ -1,0 +1,40 @@
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <map>
+#include <optional>
+#include <string>
+
+#include "base/result.h"
+
+namespace safelight::app {
+
+/// SHA-256 of model files, remembered by path, size and time of last change in a JSON file, since
+/// hashing gigabytes takes many seconds.
+class HashCache {
+ public:
+  /// Reads what is remembered; a file that is missing or unreadable counts as empty.
+  explicit HashCache(std::filesystem::path file);
+
+  /// The hash as 64 hexadecimal digits if it is remembered and the model has not changed since.
+  std::optional<std::string> known(const std::filesystem::path& model) const;
+
+  /// The hash, computed and remembered if need be. A folder of diffusers has none: empty. Errors:
+  /// those of reading the model; that the cache cannot be written is only logged.
+  Result<std::string> sha256(const std::filesystem::path& model);
+
+ private:
+  struct Entry {
+    uint64_t size = 0;
+    int64_t changed = 0;  ///< nanoseconds since the epoch
+    std::string sha256;
+  };
+  void read();
+  void save() const;
+
+  std::filesystem::path file_;
+  std::map<std::string, Entry> entries_;
+};
+
+}  // namespace safelight::app

@@ -1,0 +1,32 @@
+#include "base/hash.h"
+
+#include <sodium.h>
+
+#include <algorithm>
+#include <array>
+
+namespace safelight {
+namespace {
+
+std::string hexadecimal(const std::array<unsigned char, crypto_hash_sha256_BYTES>& digest) {
+  std::array<char, 2 * crypto_hash_sha256_BYTES + 1> text{};
+  sodium_bin2hex(text.data(), text.size(), digest.data(), digest.size());
+  return text.data();
+}
+
+}  // namespace
+
+std::string sha256(Bytes data) {
+  std::array<unsigned char, crypto_hash_sha256_BYTES> digest{};
+  crypto_hash_sha256(digest.data(), reinterpret_cast<const unsigned char*>(data.data()),
+                     data.size());
+  return hexadecimal(digest);
+}
+
+Result<std::string> sha256_file(const std::filesystem::path& path) {
+  const auto file = MappedFile::open(path);
+  if (!file) return file.error();
+  return sha256((*file)->bytes());
+}
+
+}  // namespace safelight
