@@ -111,10 +111,12 @@ Status check_writable(const std::filesystem::path& path) {
   if (std::filesystem::is_directory(path, ignored)) {
     return Error{ErrorCode::kIo, path.string() + ": is a folder; a file name is needed"};
   }
-  std::filesystem::path folder = std::filesystem::absolute(path).parent_path();
-  while (!std::filesystem::exists(folder, ignored) && folder.has_relative_path())
-    folder = folder.parent_path();
-  if (::access(folder.c_str(), W_OK | X_OK) != 0) return system_error(path, "write it");
+  // Rights alone do not tell: the file system may be full, read-only or not take files at all.
+  if (Status made = make_parent(path); !made) return made;
+  std::string temporary = path.string() + ".part-XXXXXX";
+  const Descriptor file(::mkostemp(temporary.data(), O_CLOEXEC));
+  if (!file.valid()) return system_error(path, "write it");
+  ::unlink(temporary.c_str());
   return {};
 }
 

@@ -22,8 +22,7 @@ Result<std::string> read_file(const std::filesystem::path& path,
 /// one. Missing parent folders are made. Errors: kIo naming the path and the cause.
 Status write_file_atomically(const std::filesystem::path& path, std::string_view data);
 
-/// Whether write_file_atomically(path) could work now: the folder exists or can be made, and is
-/// writable.
+/// Whether write_file_atomically(path) could work now, by trying: makes missing parent folders.
 Status check_writable(const std::filesystem::path& path);
 
 /// A read-only memory map of a regular file; unmapped by the destructor.

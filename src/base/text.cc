@@ -68,7 +68,10 @@ std::string_view nearest_name(std::string_view name,
   std::string_view best;
   size_t best_distance = std::max<size_t>(2, wanted.size() / 2) + 1;
   for (std::string_view candidate : candidates) {
-    const size_t distance = edit_distance(wanted, ascii_lower(candidate));
+    const std::string other = ascii_lower(candidate);
+    // A beginning is as near as one slip.
+    const size_t distance =
+        wanted.size() > 1 && other.starts_with(wanted) ? 1 : edit_distance(wanted, other);
     if (distance < best_distance) {
       best_distance = distance;
       best = candidate;
