@@ -1,0 +1,142 @@
+#include "golden/golden_models/random_checkpoint.h"
+
+#include <bit>
+#include <boost/json.hpp>
+#include <cmath>
+#include <cstring>
+#include <stdexcept>
+
+#include "base/file.h"
+#include "base/json.h"
+#include "weights/convert.h"
+#include "weights/safetensors.h"
+
+namespace safelight::testing {
+namespace {
+
+namespace json = boost::json;
+
+/// The weights of record_sd1.py.
+std::vector<float> random_weight(const std::string& name, const std::vector<int64_t>& shape) {
+  uint64_t seed = 0xCBF29CE484222325U;
+  for (const char c : name) seed = (seed ^ static_cast<uint8_t>(c)) * 0x100000001B3U;
+  const bool vector = shape.size() == 1, embedding = name.find("embedding") != std::string::npos;
+  float scale = 1, centre = 0;
+  if (vector) {
+    scale = 0.125F;
+    centre = name.ends_with("weight") ? 1.0F : 0.0F;
+  } else if (!embedding) {
+    const auto fan_in = static_cast<double>(Tensor::count(shape) / shape[0]);
+    scale = std::exp2(static_cast<float>(std::nearbyint(std::log2(1.6 / std::sqrt(fan_in)))));
+  }
+  std::vector<float> values(static_cast<size_t>(Tensor::count(shape)));
+  for (size_t i = 0; i < values.size(); ++i) {
+    uint64_t z = seed + (i + 1) * 0x9E3779B97F4A7C15U;
+    z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9U;
+    z = (z ^ (z >> 27)) * 0x94D049BB133111EBU;
+    z ^= z >> 31;
+    values[i] = centre + scale * (static_cast<float>(z >> 40) * 0x1p-23F - 1);
+  }
+  return values;
+}
+
+/// float32 to the bits of the nearest float16, ties to even; for values below 65504.
+uint16_t half_bits(float value) {
+  const auto bits = std::bit_cast<uint32_t>(value);
+  const auto sign = static_cast<uint16_t>(bits >> 16 & 0x8000);
+  const float magnitude = std::abs(value);
+  if (magnitude < 0x1p-14F)
+    return sign | static_cast<uint16_t>(std::nearbyint(magnitude * 0x1p24F));
+  uint32_t rest = (bits & 0x7FFFFFFF) - (112U << 23);
+  rest += 0xFFF + (rest >> 13 & 1);
+  return sign | static_cast<uint16_t>(rest >> 13);
+}
+
+weights::TensorView stored(const std::vector<float>& values, const std::vector<int64_t>& shape,
+                           bool half) {
+  auto bytes = std::make_shared<std::string>();
+  for (const float value : values) {
+    if (half) {
+      const uint16_t bits = half_bits(value);
+      bytes->append(reinterpret_cast<const char*>(&bits), sizeof bits);
+    } else {
+      bytes->append(reinterpret_cast<const char*>(&value), sizeof value);
+    }
+  }
+  const Bytes data{reinterpret_cast<const std::byte*>(bytes->data()), bytes->size()};
+  return {half ? graph::DType::kF16 : graph::DType::kF32, shape, data, bytes};
+}
+
+template <class T>
+T must(Result<T> result) {
+  if (!result) throw std::runtime_error(result.error().message);
+  return std::move(*result);
+}
+void must(const Status& status) {
+  if (!status) throw std::runtime_error(status.error().message);
+}
+
+}  // namespace
+
+RandomCheckpoint::RandomCheckpoint(const std::string& variant)
+    : data_(std::filesystem::path(SAFELIGHT_SOURCE_DIR) / "tests/golden/data/sd1" / variant) {}
+
+std::filesystem::path RandomCheckpoint::write(const std::filesystem::path& folder,
+                                              Dialect dialect) const {
+  const json::value recorded = must(parse_json(must(read_file(data_ / "checkpoint.json"))));
+  const json::object& shapes = recorded.at("shapes").as_object();
+  const bool half = recorded.at("dtype").as_string() == "F16";
+  std::map<std::string, weights::TensorIndex::Map>
+      files;  // by component; one without a name for the original dialect
+  const auto add = [&](const std::string& component, const std::string& name,
+                       const std::string& original) {
+    const auto shape = json::value_to<std::vector<int64_t>>(shapes.at(original));
+    const std::vector<float> values = random_weight(original, shape);
+    if (const json::value* sum = recorded.at("sums").as_object().if_contains(original);
+        sum && !half) {
+      double total = 0;
+      for (const float value : values) total += value;
+      if (std::abs(total - sum->to_number<double>()) > 1e-6)
+        throw std::runtime_error("another weight: " + original);
+    }
+    files[component].emplace(name, stored(values, shape, half));
+  };
+  if (dialect == Dialect::kOriginal) {
+    for (const auto& [name, shape] : shapes) add("", name, name);
+    must(weights::write_safetensors(folder / "model.safetensors", files[""]));
+    return folder / "model.safetensors";
+  }
+  for (const auto& [name, original] : recorded.at("diffusers").as_object()) {
+    const std::string text = name;
+    const size_t dot = text.find('.');
+    add(text.substr(0, dot), text.substr(dot + 1), std::string(original.as_string()));
+  }
+  must(write_file_atomically(folder / "model_index.json",
+                             R"({"_class_name": "StableDiffusionPipeline",
+    "unet": ["diffusers", "UNet2DConditionModel"], "vae": ["diffusers", "AutoencoderKL"],
+    "text_encoder": ["transformers", "CLIPTextModel"]})"));
+  for (const auto& [component, tensors] : files) {
+    must(write_file_atomically(folder / component / "config.json", "{}"));
+    const bool text = component == "text_encoder";
+    must(weights::write_safetensors(
+        folder / component / (text ? "model.safetensors" : "diffusion_pytorch_model.safetensors"),
+        tensors));
+  }
+  return folder;
+}
+
+Tensor RandomCheckpoint::recorded(const std::string& name) const {
+  const weights::TensorIndex index = must(weights::open_safetensors(data_ / "taps.safetensors"));
+  const weights::TensorView* tensor = index.find(name);
+  if (!tensor) throw std::runtime_error("not recorded: " + name);
+  return weights::to_tensor(*tensor);
+}
+
+std::vector<std::string> RandomCheckpoint::recorded_names() const {
+  const weights::TensorIndex index = must(weights::open_safetensors(data_ / "taps.safetensors"));
+  std::vector<std::string> names;
+  for (const auto& [name, tensor] : index) names.push_back(name);
+  return names;
+}
+
+}  // namespace safelight::testing

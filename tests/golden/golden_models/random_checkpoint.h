@@ -1,0 +1,33 @@
+#pragma once
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "base/tensor.h"
+
+namespace safelight::testing {
+
+/// Whose names a test checkpoint uses.
+enum class Dialect { kOriginal, kDiffusers };
+
+/// A tiny random Stable Diffusion 1.x checkpoint of tools/reference/record_sd1.py, made again from
+/// its names and shapes by the same hash, and what the reference computed with it.
+class RandomCheckpoint {
+ public:
+  /// `variant`: a folder of tests/golden/data/sd1.
+  explicit RandomCheckpoint(const std::string& variant);
+
+  /// Writes the checkpoint below `folder`; gives what open_weights takes: a file or a diffusers
+  /// folder.
+  std::filesystem::path write(const std::filesystem::path& folder, Dialect dialect) const;
+
+  /// A recorded tensor.
+  Tensor recorded(const std::string& name) const;
+  std::vector<std::string> recorded_names() const;
+
+ private:
+  std::filesystem::path data_;
+};
+
+}  // namespace safelight::testing
