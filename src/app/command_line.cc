@@ -87,8 +87,8 @@ Status run_chosen(const CommandLine& line) {
 }  // namespace
 
 Status print_out(std::string_view text) {
-  const bool written = std::fwrite(text.data(), 1, text.size(), stdout) == text.size() &&
-                       std::fflush(stdout) == 0;
+  const bool written =
+      std::fwrite(text.data(), 1, text.size(), stdout) == text.size() && std::fflush(stdout) == 0;
   if (written) return {};
   return Error{ErrorCode::kIo, fmt::format("cannot write to stdout: {}", std::strerror(errno))};
 }
@@ -110,7 +110,8 @@ CommandLine make_command_line() {
 
 int run_program(int argc, const char* const* argv) {
   try {
-    if (Status logging = init_logging("warn"); !logging) return usage_error(logging.error().message);
+    if (Status logging = init_logging("warn"); !logging)
+      return usage_error(logging.error().message);
     const CommandLine line = make_command_line();
     if (const auto status = parse(*line.root, argc, argv)) return *status;
     const Status done = run_chosen(line);

@@ -5,7 +5,8 @@
 namespace safelight::app {
 namespace {
 
-constexpr std::string_view kBash = R"(# Completion of safelight for bash; written by: safelight completion bash
+constexpr std::string_view kBash =
+    R"(# Completion of safelight for bash; written by: safelight completion bash
 _safelight() {
   local kind value help word words=()
   for word in "${COMP_WORDS[@]:1:COMP_CWORD}"; do
@@ -46,7 +47,8 @@ _safelight() {
 if [ "${funcstack[1]}" = _safelight ]; then _safelight; else compdef _safelight safelight; fi
 )";
 
-constexpr std::string_view kFish = R"(# Completion of safelight for fish; written by: safelight completion fish
+constexpr std::string_view kFish =
+    R"(# Completion of safelight for fish; written by: safelight completion fish
 function __safelight_complete
     set -l before (commandline -opc)
     set -l current (commandline -ct)
@@ -117,7 +119,8 @@ Completion complete_value(const std::string& type, std::string_view typed, std::
   if (type == "DIR") completion.kind = Completion::Kind::kFolders;
   std::vector<Candidate> possible = values(type);
   if (type.find('|') != std::string::npos) {
-    for (const std::string& choice : CLI::detail::split(type, '|')) possible.push_back({choice, ""});
+    for (const std::string& choice : CLI::detail::split(type, '|'))
+      possible.push_back({choice, ""});
   }
   for (Candidate& candidate : possible) {
     if (!begins_as(candidate.value, typed)) continue;

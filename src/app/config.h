@@ -21,8 +21,8 @@ struct Config {
   std::optional<int> threads;
 };
 
-/// Reads TOML text; `name` is for messages. Errors: kInvalidArgument with the line for bad syntax, a
-/// key that does not exist (naming the nearest), and a value of the wrong type.
+/// Reads TOML text; `name` is for messages. Errors: kInvalidArgument with the line for bad syntax,
+/// a key that does not exist (naming the nearest), and a value of the wrong type.
 Result<Config> parse_config(std::string_view text, const std::string& name);
 
 /// The file at `path`, or the defaults where there is none. Errors: those of parse_config and of

@@ -11,8 +11,7 @@ constexpr const char* kShippedModel = "emoji-128";
 }  // namespace
 
 Result<ModelEntry> Library::checkpoint(const std::string& name) const {
-  const std::string& wanted =
-      !name.empty() ? name : config.model ? *config.model : kShippedModel;
+  const std::string& wanted = !name.empty() ? name : config.model ? *config.model : kShippedModel;
   Result<ModelEntry> found = catalog.find(wanted, ModelKind::kCheckpoint, hashes);
   if (found || !name.empty()) return found;
   if (config.model) return found.error().in(paths.config_file.string());

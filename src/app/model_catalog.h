@@ -48,8 +48,8 @@ class ModelCatalog {
 
   /// The model that a user means by `text`: a name with or without its ending (case counts only
   /// where two names differ by it), SD WebUI's title `name [abc123]` with the beginning of the
-  /// file's SHA-256, or the path of a file or folder. Errors: kNotFound naming the nearest model, or
-  /// the roots when there is none; also when `hashes` knows that the title means another file.
+  /// file's SHA-256, or the path of a file or folder. Errors: kNotFound naming the nearest model,
+  /// or the roots when there is none; also when `hashes` knows that the title means another file.
   Result<ModelEntry> find(std::string_view text, ModelKind kind, const HashCache& hashes) const;
 
  private:

@@ -21,10 +21,11 @@ Result<image::Format> choose_format(const OutputOptions& options) {
   const Result<image::Format> ending = image::find_format(options.file->extension().string());
   if (!ending) return ending.error().in(options.file->string());
   if (asked && *asked != *ending) {
-    return Error{ErrorCode::kInvalidArgument,
-                 fmt::format("{}: its ending says {}, but the format asked for is {}; leave one out",
-                             options.file->string(), image::format_name(*ending),
-                             image::format_name(*asked))};
+    return Error{
+        ErrorCode::kInvalidArgument,
+        fmt::format("{}: its ending says {}, but the format asked for is {}; leave one out",
+                    options.file->string(), image::format_name(*ending),
+                    image::format_name(*asked))};
   }
   return *ending;
 }
@@ -49,8 +50,8 @@ Result<OutputWriter> OutputWriter::prepare(OutputOptions options, int64_t count)
                  fmt::format("quality is {}; 1 to {} is possible", options.quality, kMaxQuality)};
   }
   if (Status good = request::check_file_name_pattern(options.pattern); !good) return good.error();
-  const fs::path probe = options.file ? numbered_path(*options.file, 0, count)
-                                      : options.folder / "picture";
+  const fs::path probe =
+      options.file ? numbered_path(*options.file, 0, count) : options.folder / "picture";
   if (Status good = check_writable(probe); !good) return good.error();
   return OutputWriter(std::move(options), *format, count);
 }
@@ -70,10 +71,10 @@ fs::path OutputWriter::next_path(const request::FileNameFacts& facts) const {
 }
 
 Result<fs::path> OutputWriter::write(const Picture& picture) {
-  const Result<std::string> file =
-      image::encode(picture.image.pixels(), {.format = format_,
-                                             .quality = options_.quality,
-                                             .parameters = options_.metadata ? picture.infotext : ""});
+  const Result<std::string> file = image::encode(
+      picture.image.pixels(), {.format = format_,
+                               .quality = options_.quality,
+                               .parameters = options_.metadata ? picture.infotext : ""});
   if (!file) return file.error();
   const fs::path path = next_path(picture.facts);
   const UninterruptedWrite whole;

@@ -10,7 +10,8 @@ namespace safelight::app {
 std::string version() { return SAFELIGHT_VERSION; }
 
 std::string version_text() {
-  return fmt::format("safelight {}\nengines: {}", version(), fmt::join(engine::engine_names(), ", "));
+  return fmt::format("safelight {}\nengines: {}", version(),
+                     fmt::join(engine::engine_names(), ", "));
 }
 
 }  // namespace safelight::app

@@ -136,19 +136,20 @@ void matmul(const Node& node, const Operands& in, Tensor& out) {
 }
 
 void conv2d(const Node& node, const Operands& in, Tensor& out) {
-  const auto& [stride, padding, dilation, groups] = node.as<Conv2dAttributes>();
+  const auto& conv = node.as<Conv2dAttributes>();
   const Tensor &x = *in[0], &w = *in[1];
-  const int64_t channels = w.shape[1], out_per_group = w.shape[0] / groups;
+  const int64_t channels = w.shape[1], out_per_group = w.shape[0] / conv.groups;
   size_t at = 0;
   for_each_index(node.shape, [&](const Shape& index) {
     const int64_t b = index[0], o = index[1], first = o / out_per_group * channels;
     double sum = in[2] ? in[2]->data[o] : 0;
     for (int64_t c = 0; c < channels; ++c) {
       for (int64_t ky = 0; ky < w.shape[2]; ++ky) {
-        const int64_t y = index[2] * stride[0] - padding.top + ky * dilation[0];
+        const int64_t y = index[2] * conv.stride[0] - conv.padding.top + ky * conv.dilation[0];
         if (y < 0 || y >= x.shape[2]) continue;
         for (int64_t kx = 0; kx < w.shape[3]; ++kx) {
-          const int64_t column = index[3] * stride[1] - padding.left + kx * dilation[1];
+          const int64_t column =
+              index[3] * conv.stride[1] - conv.padding.left + kx * conv.dilation[1];
           if (column < 0 || column >= x.shape[3]) continue;
           sum +=
               static_cast<double>(
@@ -208,7 +209,8 @@ void normalise_rows(const Node& node, const Operands& in, Tensor& out) {
 }
 
 void attention(const Node& node, const Operands& in, Tensor& out) {
-  const auto& [heads, causal] = node.as<AttentionAttributes>();
+  const int64_t heads = node.as<AttentionAttributes>().heads;
+  const bool causal = node.as<AttentionAttributes>().causal;
   const int64_t queries = node.shape[1], keys = in[1]->shape[1], width = node.shape[2],
                 size = width / heads;
   std::vector<double> score(static_cast<size_t>(keys));

@@ -23,7 +23,7 @@ struct CombiningRange {
   uint8_t combining_class;
 };
 struct Decomposition {
-  char32_t code, parts[4];
+  char32_t code, first, second, third, fourth;  ///< 0 behind the last
 };
 struct Composition {
   char32_t first, second, result;
@@ -71,7 +71,7 @@ void append_decomposed(CodePoints& out, char32_t code) {
     out += code;
     return;
   }
-  for (const char32_t part : found->parts) {
+  for (const char32_t part : {found->first, found->second, found->third, found->fourth}) {
     if (part) out += part;
   }
 }

@@ -25,7 +25,8 @@ Verb add_completion(CLI::App& root);
 /// Hidden: what the completion scripts call.
 Verb add_complete(CLI::App& root);
 
-/// Writes to stdout. Errors: kIo when that fails, so that a full disk or a closed pipe is no success.
+/// Writes to stdout. Errors: kIo when that fails, so that a full disk or a closed pipe is no
+/// success.
 Status print_out(std::string_view text);
 
 }  // namespace safelight::app

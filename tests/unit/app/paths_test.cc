@@ -31,8 +31,7 @@ TEST(Paths, FollowXdgVariables) {
 }
 
 TEST(Paths, DefaultToTheHomeFolderAndIgnoreRelativeValues) {
-  const Paths paths =
-      find_paths(environment_of({{"HOME", "/h"}, {"XDG_CACHE_HOME", "relative"}}));
+  const Paths paths = find_paths(environment_of({{"HOME", "/h"}, {"XDG_CACHE_HOME", "relative"}}));
   EXPECT_EQ(paths.config_file, "/h/.config/safelight/config.toml");
   EXPECT_EQ(paths.cache, "/h/.cache/safelight");
   EXPECT_EQ(paths.models, "/h/.local/share/safelight/models");

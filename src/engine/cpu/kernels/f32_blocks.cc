@@ -106,17 +106,17 @@ void Apply(const Unary& unary, const float* x, float* out, int64_t n) {
       return Map(x, out, n,
                  [&](V v) { return hn::Mul(v, Sigmoid(d, hn::Mul(v, hn::Set(d, 1.702F)))); });
     case UnaryFunction::kRelu:
-      return Map(x, out, n, [&](V v) { return hn::Max(v, hn::Zero(d)); });
+      return Map(x, out, n, [&](V v) { return hn::Max(hn::Zero(d), v); });
     case UnaryFunction::kSigmoid:
       return Map(x, out, n, [&](V v) { return Sigmoid(d, v); });
     case UnaryFunction::kTanh:
-      return Map(x, out, n, [&](V v) { return hn::Tanh(d, v); });
+      return Map(x, out, n, [&](V v) { return Tanh(d, v); });
     case UnaryFunction::kExp:
-      return Map(x, out, n, [&](V v) { return hn::Exp(d, v); });
+      return Map(x, out, n, [&](V v) { return Exp(d, v); });
     case UnaryFunction::kSin:
-      return Map(x, out, n, [&](V v) { return hn::Sin(d, v); });
+      return Map(x, out, n, [&](V v) { return Sin(d, v); });
     case UnaryFunction::kCos:
-      return Map(x, out, n, [&](V v) { return hn::Cos(d, v); });
+      return Map(x, out, n, [&](V v) { return Cos(d, v); });
     case UnaryFunction::kSqrt:
       return Map(x, out, n, [&](V v) { return hn::Sqrt(v); });
     case UnaryFunction::kSquare:
@@ -128,7 +128,7 @@ void Apply(const Unary& unary, const float* x, float* out, int64_t n) {
                  [&](V v) { return hn::MulAdd(v, hn::Set(d, unary.a), hn::Set(d, unary.b)); });
     case UnaryFunction::kClamp:
       return Map(x, out, n, [&](V v) {
-        return hn::Min(hn::Max(v, hn::Set(d, unary.a)), hn::Set(d, unary.b));
+        return hn::Min(hn::Set(d, unary.b), hn::Max(hn::Set(d, unary.a), v));
       });
   }
 }
@@ -164,7 +164,8 @@ void Combine(BinaryFunction function, const float* a, int a_step, const float* b
     case BinaryFunction::kDiv:
       return Combine2(a, a_step, b, b_step, out, n, [](V x, V y) { return hn::Div(x, y); });
     case BinaryFunction::kMaximum:
-      return Combine2(a, a_step, b, b_step, out, n, [](V x, V y) { return hn::Max(x, y); });
+      return Combine2(a, a_step, b, b_step, out, n,
+                      [](V x, V y) { return hn::IfThenElse(hn::IsNaN(x), x, hn::Max(x, y)); });
   }
 }
 
@@ -216,8 +217,8 @@ float Maximum(const float* x, int64_t n) {
 
 double ExpMinus(const float* x, float top, float* out, int64_t n) {
   const D d;
-  const V shift = hn::Set(d, top), low = hn::Set(d, -200.0F);
-  Map(x, out, n, [&](V v) { return hn::Exp(d, hn::Max(hn::Sub(v, shift), low)); });
+  const V shift = hn::Set(d, top);
+  Map(x, out, n, [&](V v) { return ExpOfNonPositive(d, hn::Sub(v, shift)); });
   return Sum(out, n);
 }
 
