@@ -1,5 +1,6 @@
 // DEIS (Zhang & Chen 2022), multistep in log rho, order 2, as diffusers' DEISMultistepScheduler:
 // the noise prediction is extrapolated in log sigma and integrated over sigma.
+#include <algorithm>
 #include <cmath>
 
 #include "diffusion/sampler_run.h"
@@ -18,6 +19,7 @@ std::vector<double> own_sigmas(SamplerRun& run) {
         last * static_cast<double>(i) / static_cast<double>(run.requested_steps())))]);
   }
   levels.push_back(table.front());
+  levels.erase(std::unique(levels.begin(), levels.end()), levels.end());  // no step of no length
   return levels;
 }
 

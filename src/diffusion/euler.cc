@@ -20,7 +20,8 @@ double churn(SamplerRun& run, Tensor& x, double sigma) {
   const SamplerOptions& options = run.options();
   if (options.s_churn <= 0) return sigma;
   const Tensor noise = run.next_noise();  // drawn in each step, used or not, as k-diffusion does
-  if (sigma < options.s_tmin || sigma > options.s_tmax) return sigma;
+  const bool above = options.s_tmax > 0 && sigma > options.s_tmax;  // 0: no limit, as SD WebUI
+  if (sigma < options.s_tmin || above) return sigma;
   const double gamma =
       std::min(options.s_churn / static_cast<double>(run.steps()), std::sqrt(2.0) - 1);
   const double raised = sigma * (gamma + 1);

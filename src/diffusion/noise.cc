@@ -32,10 +32,14 @@ Tensor interpolate(float strength, const Tensor& low, const Tensor& high) {
   Tensor result(low.shape);
   for (int64_t c = 0; c < channels; ++c) {
     for (int64_t x = 0; x < width; ++x) {
-      const double omega =
-          std::acos(static_cast<double>(dots.data[static_cast<size_t>(c * width + x)]));
+      const double cosine = dots.data[static_cast<size_t>(c * width + x)];
+      const double omega = std::acos(cosine);
       double from = std::sin((1 - strength) * omega) / std::sin(omega),
              to = std::sin(strength * omega) / std::sin(omega);
+      if (std::abs(cosine) >= 1) {  // on one line, as noise one latent high is: no arc to follow
+        from = 1 - strength;
+        to = strength;
+      }
       if (mean > 0.9995) {  // nearly the same noise; the weights stand as SD WebUI has them
         from = strength;
         to = 1 - strength;

@@ -67,14 +67,14 @@ std::span<const SpacingInfo> spacings() { return kSpacings; }
 const SpacingInfo& info(Spacing spacing) { return kSpacings[static_cast<size_t>(spacing)]; }
 
 Result<Spacing> find_spacing(std::string_view name) {
-  const std::string wanted = ascii_lower(name);
+  const std::string wanted = ascii_lower(trimmed(name));
   std::vector<std::string_view> known;
   for (const SpacingInfo& entry : kSpacings) {
     if (wanted == ascii_lower(entry.name) || wanted == entry.identifier) return entry.spacing;
     known.push_back(entry.name);
   }
   if (wanted.empty()) return Spacing::kAutomatic;
-  const std::string_view nearest = nearest_name(name, known);
+  const std::string_view nearest = nearest_name(trimmed(name), known);
   return Error{ErrorCode::kInvalidArgument,
                fmt::format("schedule '{}' is unknown{}", name,
                            nearest.empty() ? "; 'safelight samplers' lists them"

@@ -45,10 +45,10 @@ struct Trace {
 };
 
 Trace run(const SamplerInfo& sampler, Spacing spacing, int64_t steps,
-          std::vector<uint64_t> seeds = {kSeed}) {
+          std::vector<uint64_t> seeds = {kSeed}, const SamplerOptions& options = {}) {
   const NoiseSchedule schedule = NoiseSchedule::sd1();
   ImageNoise noise({.shape = {4, 4, 4}, .seeds = seeds});
-  const SampleInputs inputs{schedule, spacing, steps, {}, noise, seeds, {4, 4, 4}};
+  const SampleInputs inputs{schedule, spacing, steps, options, noise, seeds, {4, 4, 4}};
   Trace trace;
   auto result = sample(sampler, inputs, picture, [&](const StepInfo& info) -> Status {
     EXPECT_EQ(info.step, static_cast<int64_t>(trace.sigma.size()));
@@ -100,6 +100,26 @@ TEST(Samplers, EqualTheirReferencesInTenSteps) {
       const Tensor want = weights::to_tensor(*recorded().find(key(sampler, spacing.spacing, "10")));
       EXPECT_LE(nmse(got, row(want, 0, got)), kLimit);
     }
+  }
+}
+
+/// The options that record_samplers.py gives a sampler, where it has any.
+std::optional<SamplerOptions> recorded_options(const SamplerInfo& sampler) {
+  if (sampler.name == "Euler" || sampler.name == "Heun" || sampler.name == "DPM2")
+    return SamplerOptions{.s_churn = 4, .s_tmin = 0.5, .s_tmax = 8, .s_noise = 1.05};
+  if (sampler.name == "DDIM") return SamplerOptions{.eta = 0.6};
+  if (sampler.eta > 0) return SamplerOptions{.eta = 0.6, .s_noise = 1.05};
+  return std::nullopt;
+}
+
+TEST(Samplers, EqualTheirReferencesWithOptions) {
+  for (const SamplerInfo& sampler : samplers()) {
+    const auto options = recorded_options(sampler);
+    const auto* want = recorded().find(key(sampler, Spacing::kAutomatic, "options"));
+    ASSERT_EQ(options.has_value(), want != nullptr) << sampler.name;
+    if (!options) continue;
+    const Tensor got = run(sampler, Spacing::kAutomatic, 10, {kSeed}, *options).x.back();
+    EXPECT_LE(nmse(got, row(weights::to_tensor(*want), 0, got)), kLimit) << sampler.name;
   }
 }
 
