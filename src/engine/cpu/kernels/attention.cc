@@ -269,7 +269,7 @@ void attention(const Attention& args, void* scratch, int threads) {
   const int64_t chunks = (args.queries + tiles.query_chunk - 1) / tiles.query_chunk;
   const int64_t tasks = args.batch * args.heads * chunks,
                 stride = rounded_up(tiles.scratch_floats(), kWidestVector);
-#pragma omp parallel for schedule(dynamic, 1) num_threads(threads)
+#pragma omp parallel for schedule(dynamic, 1) num_threads(threads) if (tasks > 1)
   for (int64_t task = 0; task < tasks; ++task) {
     const int64_t head = task / chunks;
     HWY_DYNAMIC_DISPATCH(AttendTask)

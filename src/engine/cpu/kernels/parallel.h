@@ -18,6 +18,8 @@ void parallel_for(int64_t count, int64_t grain, const Body& body) {
     if (count > 0) body(int64_t{0}, count);
     return;
   }
+  // The whole team even for fewer pieces: libgomp ends and starts threads where its size changes,
+  // which takes longer than the work.
 #pragma omp parallel for schedule(static, 1)
   for (int64_t piece = 0; piece < pieces; ++piece) {
     body(count * piece / pieces, count * (piece + 1) / pieces);
