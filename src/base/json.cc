@@ -16,10 +16,13 @@ namespace json = boost::json;
 /// open objects.
 class StrictHandler {
  public:
+  // Names that Boost.JSON asks for.
+  // NOLINTBEGIN(readability-identifier-naming)
   static constexpr size_t max_array_size = -1;
   static constexpr size_t max_object_size = -1;
   static constexpr size_t max_string_size = -1;
   static constexpr size_t max_key_size = -1;
+  // NOLINTEND(readability-identifier-naming)
 
   json::value_stack stack;
   std::string duplicate;

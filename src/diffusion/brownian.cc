@@ -36,7 +36,8 @@ struct Interval {
 /// The Brownian motion of one picture.
 class BrownianTree {
  public:
-  BrownianTree(size_t size, uint64_t seed, float t0, float t1) : size_(size), seed_(seed) {
+  BrownianTree(size_t size, uint64_t seed, float t0, float t1, NoiseSource source)
+      : size_(size), seed_(seed), source_(source) {
     root_.start = rounded(t0);
     root_.end = rounded(t1);
     whole_ = noise(seed_sequence_state(seed, {}, kPoolSize, 1)[0]);
@@ -63,7 +64,11 @@ class BrownianTree {
 
   std::vector<float> noise(uint32_t seed) const {
     std::vector<float> values(size_);
-    TorchGenerator(seed).randn(values);
+    if (source_ == NoiseSource::kNv) {
+      PhiloxGenerator(seed).randn(values);
+    } else {
+      TorchGenerator(seed).randn(values);
+    }
     return values;
   }
 
@@ -143,6 +148,7 @@ class BrownianTree {
 
   size_t size_;
   uint64_t seed_;
+  NoiseSource source_;
   Interval root_;
   std::vector<float> whole_;
   std::list<Cached> recent_;
@@ -150,12 +156,12 @@ class BrownianTree {
 };
 
 BrownianNoise::BrownianNoise(std::vector<int64_t> shape, const std::vector<uint64_t>& seeds,
-                             float sigma_min, float sigma_max)
+                             float sigma_min, float sigma_max, NoiseSource source)
     : shape_(std::move(shape)) {
   const auto size = static_cast<size_t>(Tensor::count(shape_));
   for (const uint64_t seed : seeds) {
     trees_.push_back(std::make_unique<BrownianTree>(size, seed, std::min(sigma_min, sigma_max),
-                                                    std::max(sigma_min, sigma_max)));
+                                                    std::max(sigma_min, sigma_max), source));
   }
   shape_.insert(shape_.begin(), static_cast<int64_t>(seeds.size()));
 }

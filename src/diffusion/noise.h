@@ -36,6 +36,8 @@ class ImageNoise {
   /// The noise that a sampler adds next, [B, C, h, w].
   Tensor next();
 
+  NoiseSource source() const { return options_.source; }
+
  private:
   using Generator = std::variant<TorchGenerator, PhiloxGenerator>;
   Generator generator(uint64_t seed) const;

@@ -143,7 +143,8 @@ SamplerRun::SamplerRun(const SamplerInfo& sampler, const SampleInputs& inputs,
   if (!sampler.brownian) return;
   // The motion spans the sigmas of the run above 0.
   const float low = sigmas_.size() > 1 ? sigmas_[sigmas_.size() - 2] : sigmas_.front();
-  brownian_ = std::make_unique<BrownianNoise>(inputs.shape, inputs.seeds, low, sigmas_.front());
+  brownian_ = std::make_unique<BrownianNoise>(inputs.shape, inputs.seeds, low, sigmas_.front(),
+                                              inputs.noise.source());
 }
 
 Tensor SamplerRun::brownian_noise(double sigma, double sigma_next) {

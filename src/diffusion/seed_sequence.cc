@@ -1,5 +1,7 @@
 #include "diffusion/seed_sequence.h"
 
+#include <stdexcept>
+
 namespace safelight::diffusion {
 namespace {
 
@@ -33,6 +35,8 @@ uint32_t mix(uint32_t x, uint32_t y) {
 
 std::vector<uint32_t> seed_sequence_state(uint64_t entropy, const std::vector<uint64_t>& spawn_key,
                                           size_t pool_size, size_t words) {
+  if (pool_size == 0)
+    throw std::invalid_argument("seed_sequence_state: the pool must hold something");
   std::vector<uint32_t> input;
   append_words(entropy, input);
   if (!spawn_key.empty() && input.size() < pool_size) input.resize(pool_size, 0);

@@ -254,7 +254,7 @@ Value Graph::timestep_embedding(Value t, int64_t size, float max_period) {
       append(Op::kTimestepEmbedding, {t}, {st[0], size}, TimestepAttributes{size, max_period}));
 }
 
-Value Graph::reshape(Value x, Shape shape) {
+Value Graph::reshape(Value x, const Shape& shape) {
   require(element_count(checked(x, "reshape")) == element_count(shape), Op::kReshape,
           "cannot become " + to_string(shape), {x});
   return append(Op::kReshape, {x}, shape, ShapeAttributes{shape});
@@ -307,7 +307,7 @@ Value Graph::pad2d(Value x, const Padding& padding) {
   return append(Op::kPad2d, {x}, std::move(result), padding);
 }
 
-Value Graph::broadcast_to(Value x, Shape shape) {
+Value Graph::broadcast_to(Value x, const Shape& shape) {
   Shape result;
   require(broadcast(checked(x, "broadcast"), shape, result) && result == shape, Op::kBroadcast,
           "cannot become " + to_string(shape), {x});

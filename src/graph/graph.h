@@ -211,13 +211,13 @@ class Graph {
   /// t [B] -> [B, size], in float32
   Value timestep_embedding(Value t, int64_t size, float max_period = 10000);
 
-  Value reshape(Value x, Shape shape);  ///< same number of elements
+  Value reshape(Value x, const Shape& shape);  ///< same number of elements
   Value permute(Value x, Shape order);
   Value concat(const std::vector<Value>& values, int64_t axis);
   Value slice(Value x, int64_t axis, int64_t begin, int64_t end);
   Value pad2d(Value x,
               const Padding& padding);  ///< zeros around the last two dimensions of [B, C, H, W]
-  Value broadcast_to(Value x, Shape shape);
+  Value broadcast_to(Value x, const Shape& shape);
   Value upsample_nearest(Value x,
                          int64_t factor);  ///< [B, C, H, W] -> [B, C, H * factor, W * factor]
   Value mean(Value x, int64_t axis);       ///< keeps the axis with size 1

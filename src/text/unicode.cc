@@ -59,9 +59,9 @@ void append_decomposed(CodePoints& out, char32_t code) {
   }
   if (code >= kHangul && code < kHangul + kLeadings * kVowels * kTrailings) {
     const char32_t index = code - kHangul;
-    out += kLeading + index / (kVowels * kTrailings);
-    out += kVowel + index / kTrailings % kVowels;
-    if (index % kTrailings) out += kTrailing + index % kTrailings;
+    out += static_cast<char32_t>(kLeading + index / (kVowels * kTrailings));
+    out += static_cast<char32_t>(kVowel + index / kTrailings % kVowels);
+    if (index % kTrailings) out += static_cast<char32_t>(kTrailing + index % kTrailings);
     return;
   }
   const Decomposition* found =

@@ -163,7 +163,7 @@ template <class T>
 bool any_has_all(Bytes data, T mask) {
   using Vector [[gnu::vector_size(16)]] = T;
   const Vector wanted = Vector{} + mask;
-  using Found = decltype(wanted == wanted);
+  using Found = decltype(wanted == wanted);  // NOLINT(misc-redundant-expression)
   const auto look = [&](Bytes bytes) {
     Vector elements{};
     std::memcpy(&elements, bytes.data(), bytes.size());

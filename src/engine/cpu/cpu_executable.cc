@@ -2,8 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <chrono>
-#include <cstring>
 #include <new>
 #include <stdexcept>
 
@@ -16,6 +16,8 @@
 
 namespace safelight::engine::cpu {
 namespace {
+
+float* floats(const Buffer& buffer) { return reinterpret_cast<float*>(buffer.data); }
 
 /// A host tensor as a view of row-major float32.
 StridedView host_view(const graph::Shape& shape, const float* data) {
@@ -90,8 +92,7 @@ CpuExecutable::CpuExecutable(LoweredPlan lowered, std::shared_ptr<CpuWeights> we
   persistent_.reserve(plan_.persistent_bytes);
   const Workspace places = workspace(nullptr);
   for (const PlanConstant& constant : lowered.constants) {
-    std::memcpy(places.at(constant.view).data, constant.data.data(),
-                constant.data.size() * sizeof(float));
+    std::copy(constant.data.begin(), constant.data.end(), floats(places.at(constant.view)));
   }
 }
 
@@ -135,7 +136,7 @@ Status CpuExecutable::run(const StopFlag* stop) {
 Tensor CpuExecutable::output(size_t index) const {
   const View& view = plan_.outputs.at(index);
   Tensor tensor(view.sizes);
-  std::memcpy(tensor.begin(), workspace(nullptr).at(view).data, tensor.data.size() * sizeof(float));
+  std::copy_n(floats(workspace(nullptr).at(view)), tensor.data.size(), tensor.begin());
   return tensor;
 }
 

@@ -209,8 +209,9 @@ void add_conv2d(PlanBuilder& builder, CpuWeights& weights, const dnnl::engine& e
       {padding.bottom, padding.right}, parts.attributes.attr);
   const memory weight = weights.packed(product.weight, {dims, type, graph::dense_strides(dims)},
                                        chosen.weights_desc());
+  const int64_t products_per_value = graph::element_count(weight_shape) / weight_shape[0];
   const double flops = 2.0 * static_cast<double>(graph::element_count(product.result.sizes)) *
-                       static_cast<double>(graph::element_count(weight_shape) / weight_shape[0]);
+                       static_cast<double>(products_per_value);
   add_step(builder, engine, "conv2d", flops, product, parts, dnnl::convolution_forward(chosen),
            chosen.scratchpad_desc(), weight,
            bias_memory(weights, engine, product.bias, parts.bias));

@@ -80,9 +80,10 @@ TEST(Random, BrownianTreeBitForBit) {
     const json::object& want = entry.as_object();
     std::vector<uint64_t> seeds;
     for (const json::value& seed : want.at("seeds").as_array()) seeds.push_back(number(seed));
-    diffusion::BrownianNoise noise(json::value_to<std::vector<int64_t>>(want.at("shape")), seeds,
-                                   want.at("sigma_min").to_number<float>(),
-                                   want.at("sigma_max").to_number<float>());
+    diffusion::BrownianNoise noise(
+        json::value_to<std::vector<int64_t>>(want.at("shape")), seeds,
+        want.at("sigma_min").to_number<float>(), want.at("sigma_max").to_number<float>(),
+        want.at("source") == "nv" ? diffusion::NoiseSource::kNv : diffusion::NoiseSource::kCpu);
     for (const json::value& query : want.at("queries").as_array()) {
       const auto from = query.at("from").to_number<float>(), to = query.at("to").to_number<float>();
       SCOPED_TRACE(fmt::format("{} to {}", from, to));

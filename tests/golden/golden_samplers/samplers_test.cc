@@ -45,7 +45,7 @@ struct Trace {
 };
 
 Trace run(const SamplerInfo& sampler, Spacing spacing, int64_t steps,
-          std::vector<uint64_t> seeds = {kSeed}, const SamplerOptions& options = {}) {
+          const std::vector<uint64_t>& seeds = {kSeed}, const SamplerOptions& options = {}) {
   const NoiseSchedule schedule = NoiseSchedule::sd1();
   ImageNoise noise({.shape = {4, 4, 4}, .seeds = seeds});
   const SampleInputs inputs{schedule, spacing, steps, options, noise, seeds, {4, 4, 4}};

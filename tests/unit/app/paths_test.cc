@@ -11,7 +11,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-Environment environment_of(std::map<std::string, std::string> variables) {
+Environment environment_of(const std::map<std::string, std::string>& variables) {
   return [variables](const char* name) -> std::optional<std::string> {
     const auto found = variables.find(name);
     if (found == variables.end() || found->second.empty()) return std::nullopt;

@@ -35,7 +35,7 @@ TEST(Progress, KnowsNoSpeedBeforeTheFirstStep) {
 }
 
 TEST(Progress, DrawsABarWhereThereIsRoom) {
-  EXPECT_EQ(progress_text({.step = 1, .steps = 2}, 0, 25), "[#####.....]  step 1/2");
+  EXPECT_EQ(progress_text({.step = 1, .steps = 2}, 0, 25), "[######......]  step 1/2");
   EXPECT_EQ(progress_text({.step = 1, .steps = 2}, 0, 20), "step 1/2");
   for (const int width : {40, 80, 200}) {
     EXPECT_LT(progress_text({.step = 7, .steps = 20}, 3, width).size(), width);
