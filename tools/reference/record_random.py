@@ -13,6 +13,8 @@ import warnings
 
 import numpy as np
 import torch
+from torchsde._brownian import brownian_interval
+
 from kdiffusion import sampling
 
 SEEDS = [0, 1, 42, 1234567, 2**32 - 1, 2**32 + 5, 2**63 - 1]
@@ -78,7 +80,14 @@ def brownian_noise(sampler, a, b):
     return np.nan_to_num(noise)                                    # 0 / 0 for an empty interval
 
 
-def brownian():
+def philox_randn(size, dtype, device, seed):
+    """What the tree draws from on a GPU, and under SD WebUI with the random number source NV."""
+    return torch.from_numpy(philox_normals(int(seed), 0, int(np.prod(size)))).reshape(size).to(device, dtype)
+
+
+def brownian(source):
+    if source == "nv":
+        brownian_interval._randn = philox_randn
     rng, out = np.random.default_rng(3), []
     sigmas = np.float32(np.geomspace(14.614643, 0.0291675, 21))
     for seeds, shape in [([5], [4, 4, 5]), ([42, 43, 2**33], [4, 8, 8])]:
@@ -91,7 +100,7 @@ def brownian():
             for a, b in queries:
                 a, b = float(np.float32(a)), float(np.float32(b))
                 answers.append({"from": a, "to": b, **record(brownian_noise(sampler, a, b))})
-            out.append({"seeds": [str(s) for s in seeds], "shape": shape, "sigma_min": float(sigmas[-1]), "sigma_max": float(sigmas[0]), "queries": answers})
+            out.append({"source": source, "seeds": [str(s) for s in seeds], "shape": shape, "sigma_min": float(sigmas[-1]), "sigma_max": float(sigmas[0]), "queries": answers})
     return out
 
 
@@ -101,7 +110,7 @@ def main():
         sys.exit("set ATEN_CPU_CAPABILITY=avx2")
     out = pathlib.Path(sys.argv[1])
     out.mkdir(parents=True, exist_ok=True)
-    data = {"torch": torch_normals(), "philox": philox_records(), "seed_sequence": seed_sequences(), "brownian": brownian()}
+    data = {"torch": torch_normals(), "philox": philox_records(), "seed_sequence": seed_sequences(), "brownian": brownian("cpu") + brownian("nv")}
     (out / "random.json").write_text(json.dumps(data, indent=0))
 
 

@@ -7,6 +7,7 @@
 #include <map>
 
 #include "base/text.h"
+#include "diffusion/brownian.h"
 
 namespace safelight::diffusion {
 namespace {
@@ -175,6 +176,30 @@ TEST(Sampler, WithoutNoiseTheSdeOf2MIs2M) {
   const Setting setting{.spacing = Spacing::kKarras, .options = {.eta = 0}};
   EXPECT_LE(nmse(run(sampler("DPM++ 2M SDE"), setting).x, run(sampler("DPM++ 2M"), setting).x),
             1e-12);
+}
+
+TEST(Sampler, BrownianNoiseComesFromTheSourceOfTheRun) {
+  const NoiseSchedule schedule = NoiseSchedule::sd1();
+  for (const NoiseSource source : {NoiseSource::kCpu, NoiseSource::kNv}) {
+    ImageNoise noise({.shape = kShape, .seeds = {7}, .source = source});
+    const SampleInputs inputs{schedule, Spacing::kKarras, 4, {}, noise, {7}, kShape};
+    std::vector<Tensor> x;
+    const auto end = sample(sampler("DPM++ 2M SDE"), inputs, certain, [&](const StepInfo& info) {
+      x.push_back(info.x);
+      return Status();
+    });
+    ASSERT_TRUE(end.ok());
+    const std::vector<float> levels = sigmas(Spacing::kKarras, 4, schedule);
+    BrownianNoise motion(kShape, {7}, levels[3], levels[0], source);
+    const Tensor added = motion(levels[0], levels[1]);
+    const double left = std::pow(levels[1] / levels[0], 2), up = levels[1] * std::sqrt(1 - left);
+    Tensor want = added;
+    for (size_t i = 0; i < want.data.size(); ++i) {
+      want.data[i] = static_cast<float>(left * x[0].data[i] + (1 - left) * the_picture().data[i] +
+                                        up * added.data[i]);
+    }
+    EXPECT_LE(nmse(x[1], want), 1e-10);
+  }
 }
 
 TEST(Sampler, ChurnsBetweenItsLimits) {
