@@ -10,8 +10,10 @@ namespace safelight::engine::cpu {
 namespace {
 
 constexpr int64_t kGrain = 8192;  // elements below which a second thread costs more than it gains
-constexpr int64_t kPositionsPerChunk =
-    64;  // of a group norm: sums stay in float32 within a chunk, double beyond
+
+// Of a group norm: sums stay in float32 for so many positions, and are double beyond.
+constexpr int64_t kPositionsInFloat = 64;
+constexpr int64_t kMaxChunks = 64;  // pieces of a picture for which sums are kept
 
 int64_t rows_per_piece(const Rows& x) {
   return std::max<int64_t>(1, kGrain / std::max<int64_t>(x.columns, 1));
@@ -67,36 +69,79 @@ struct Moments {
   }
 };
 
-/// Moments of each channel over the positions of one picture. The chunks are the same for every
-/// number of threads.
-std::vector<Moments> channel_statistics(const GroupNorm& args, Buffer picture, const float* pivot) {
-  const int64_t chunks = (args.positions + kPositionsPerChunk - 1) / kPositionsPerChunk;
-  std::vector<Moments> partial(static_cast<size_t>(chunks * args.channels));
-  const int64_t grain = std::max<int64_t>(1, kGrain / (kPositionsPerChunk * args.channels));
-  parallel_for(chunks, grain, [&](int64_t begin, int64_t end) {
-    std::vector<float> sums(static_cast<size_t>(args.channels)), squares(sums), block;
-    if (args.x.storage == Storage::kBF16)
-      block.resize(static_cast<size_t>(kPositionsPerChunk * args.channels));
-    for (int64_t chunk = begin; chunk < end; ++chunk) {
-      const int64_t first = chunk * kPositionsPerChunk;
-      const int64_t rows = std::min(kPositionsPerChunk, args.positions - first);
-      std::fill(sums.begin(), sums.end(), 0.0F);
-      std::fill(squares.begin(), squares.end(), 0.0F);
-      const float* x =
-          read_f32(picture.at(first * args.channels), rows * args.channels, block.data());
-      channel_moments(x, rows, args.channels, pivot, sums.data(), squares.data());
-      for (int64_t c = 0; c < args.channels; ++c) {
-        const double n = static_cast<double>(rows), s = sums[c];
-        partial[static_cast<size_t>(chunk * args.channels + c)] = {
-            n, pivot[c] + s / n, std::max(0.0, squares[c] - s * s / n)};
-      }
+/// Sums over the positions of each channel of the differences from a pivot, and of their squares. A
+/// picture is cut in chunks, the same for every number of threads.
+struct ChannelSums {
+  int64_t chunk_positions = 0, chunks = 0;
+  std::vector<float> pivots;          ///< [batch][channels]
+  std::vector<double> sums, squares;  ///< [batch][chunks][channels]
+
+  explicit ChannelSums(const GroupNorm& args) {
+    const int64_t blocks = (args.positions + kPositionsInFloat - 1) / kPositionsInFloat;
+    chunk_positions = (blocks + kMaxChunks - 1) / kMaxChunks * kPositionsInFloat;
+    chunks = (args.positions + chunk_positions - 1) / chunk_positions;
+    pivots.resize(static_cast<size_t>(args.batch * args.channels));
+    sums.resize(static_cast<size_t>(args.batch * chunks * args.channels));
+    squares.resize(sums.size());
+  }
+
+  /// Of one channel of a picture.
+  Moments moments(const GroupNorm& args, int64_t picture, int64_t channel) const {
+    double sum = 0, square = 0;
+    for (int64_t chunk = 0; chunk < chunks; ++chunk) {
+      const auto i = static_cast<size_t>((picture * chunks + chunk) * args.channels + channel);
+      sum += sums[i];
+      square += squares[i];
+    }
+    const auto n = static_cast<double>(args.positions);
+    return {n, pivots[static_cast<size_t>(picture * args.channels + channel)] + sum / n,
+            std::max(0.0, square - sum * sum / n)};
+  }
+};
+
+/// The sums of one chunk, which begins at `from` and has so many positions.
+void sum_chunk(const GroupNorm& args, Buffer from, int64_t positions, const float* pivot,
+               double* sums, double* squares) {
+  std::vector<float> block_sums(static_cast<size_t>(args.channels)), block_squares(block_sums),
+      wide;
+  if (from.storage == Storage::kBF16) {
+    wide.resize(static_cast<size_t>(kPositionsInFloat * args.channels));
+  }
+  for (int64_t first = 0; first < positions; first += kPositionsInFloat) {
+    const int64_t rows = std::min(kPositionsInFloat, positions - first);
+    std::fill(block_sums.begin(), block_sums.end(), 0.0F);
+    std::fill(block_squares.begin(), block_squares.end(), 0.0F);
+    channel_moments(read_f32(from.at(first * args.channels), rows * args.channels, wide.data()),
+                    rows, args.channels, pivot, block_sums.data(), block_squares.data());
+    for (int64_t c = 0; c < args.channels; ++c) {
+      sums[c] += block_sums[static_cast<size_t>(c)];
+      squares[c] += block_squares[static_cast<size_t>(c)];
+    }
+  }
+}
+
+ChannelSums channel_sums(const GroupNorm& args) {
+  ChannelSums result(args);
+  const int64_t picture_size = args.positions * args.channels;
+  std::vector<float> wide(static_cast<size_t>(args.channels));
+  for (int64_t b = 0; b < args.batch; ++b) {
+    // Differences from one of the values keep the variance exact where the mean is large.
+    std::copy_n(read_f32(args.x.at(b * picture_size), args.channels, wide.data()), args.channels,
+                result.pivots.data() + b * args.channels);
+  }
+  const int64_t grain = std::max<int64_t>(1, kGrain / (result.chunk_positions * args.channels));
+  parallel_for(args.batch * result.chunks, grain, [&](int64_t begin, int64_t end) {
+    for (int64_t piece = begin; piece < end; ++piece) {
+      const int64_t b = piece / result.chunks;
+      const int64_t first = piece % result.chunks * result.chunk_positions;
+      sum_chunk(args, args.x.at(b * picture_size + first * args.channels),
+                std::min(result.chunk_positions, args.positions - first),
+                result.pivots.data() + b * args.channels,
+                result.sums.data() + piece * args.channels,
+                result.squares.data() + piece * args.channels);
     }
   });
-  std::vector<Moments> total(static_cast<size_t>(args.channels));
-  for (int64_t chunk = 0; chunk < chunks; ++chunk) {
-    for (int64_t c = 0; c < args.channels; ++c) total[c].merge(partial[chunk * args.channels + c]);
-  }
-  return total;
+  return result;
 }
 
 /// Per channel: out = (x - center) * scale + shift. The difference comes first, so that nothing
@@ -107,15 +152,16 @@ struct ChannelAffine {
       : center(static_cast<size_t>(channels)), scale(center), shift(center) {}
 };
 
-/// From the moments of each channel's group. The addend moves a channel's mean only.
-ChannelAffine affine_of_groups(const GroupNorm& args, const std::vector<Moments>& channels,
+/// Of one picture, from the moments of each channel's group. The addend (or null) moves a channel's
+/// mean only.
+ChannelAffine affine_of_groups(const GroupNorm& args, const ChannelSums& sums, int64_t picture,
                                const float* addend) {
   ChannelAffine result(args.channels);
   const int64_t size = args.channels / args.groups;
   for (int g = 0; g < args.groups; ++g) {
     Moments group;
     for (int64_t c = g * size; c < (g + 1) * size; ++c) {
-      Moments channel = channels[c];
+      Moments channel = sums.moments(args, picture, c);
       channel.mean += addend ? addend[c] : 0;
       group.merge(channel);
     }
@@ -129,47 +175,43 @@ ChannelAffine affine_of_groups(const GroupNorm& args, const std::vector<Moments>
   return result;
 }
 
-void write_channels(const GroupNorm& args, Buffer from, Buffer to, const ChannelAffine& affine) {
+void write_channels(const GroupNorm& args, const std::vector<ChannelAffine>& affines) {
   // A few rows at a time, so that they are still in the cache when the activation follows.
   const int64_t rows_at_once = std::max<int64_t>(1, kBlock / args.channels);
   const int64_t pieces = (args.positions + rows_at_once - 1) / rows_at_once;
-  parallel_for(pieces, std::max<int64_t>(1, kGrain / (rows_at_once * args.channels)),
-               [&](int64_t begin, int64_t end) {
-                 std::vector<float> in(static_cast<size_t>(rows_at_once * args.channels)),
-                     out(in.size());
-                 for (int64_t piece = begin; piece < end; ++piece) {
-                   const int64_t first = piece * rows_at_once,
-                                 rows = std::min(rows_at_once, args.positions - first);
-                   const int64_t n = rows * args.channels;
-                   const Buffer target = to.at(first * args.channels);
-                   float* result = target_f32(target, out.data());
-                   channel_affine(read_f32(from.at(first * args.channels), n, in.data()), rows,
-                                  args.channels, affine.center.data(), affine.scale.data(),
-                                  affine.shift.data(), result);
-                   if (args.after.function != UnaryFunction::kIdentity)
-                     apply(args.after, result, result, n);
-                   write_f32(target, n, out.data());
-                 }
-               });
+  const int64_t grain = std::max<int64_t>(1, kGrain / (rows_at_once * args.channels));
+  parallel_for(args.batch * pieces, grain, [&](int64_t begin, int64_t end) {
+    std::vector<float> in(static_cast<size_t>(rows_at_once * args.channels)), out(in.size());
+    for (int64_t piece = begin; piece < end; ++piece) {
+      const int64_t b = piece / pieces, first = piece % pieces * rows_at_once;
+      const int64_t rows = std::min(rows_at_once, args.positions - first);
+      const int64_t offset = (b * args.positions + first) * args.channels;
+      const int64_t n = rows * args.channels;
+      const ChannelAffine& affine = affines[static_cast<size_t>(b)];
+      const Buffer target = args.out.at(offset);
+      float* result = target_f32(target, out.data());
+      channel_affine(read_f32(args.x.at(offset), n, in.data()), rows, args.channels,
+                     affine.center.data(), affine.scale.data(), affine.shift.data(), result);
+      if (args.after.function != UnaryFunction::kIdentity) apply(args.after, result, result, n);
+      write_f32(target, n, out.data());
+    }
+  });
 }
 
 }  // namespace
 
 void group_norm(const GroupNorm& args) {
-  std::vector<float> pivot(static_cast<size_t>(args.channels)), addend(pivot);
+  const ChannelSums sums = channel_sums(args);
+  std::vector<float> wide(static_cast<size_t>(args.channels));
+  std::vector<ChannelAffine> affines;
   for (int64_t b = 0; b < args.batch; ++b) {
-    const int64_t offset = b * args.positions * args.channels;
-    const Buffer from = args.x.at(offset);
-    // Differences from one of the values keep the variance exact where the mean is large.
-    std::vector<float> block(pivot.size());
-    std::copy_n(read_f32(from, args.channels, block.data()), args.channels, pivot.data());
-    const float* added = nullptr;
-    if (args.addend.data)
-      added = read_f32(args.addend.at(b * args.channels), args.channels, addend.data());
-    const ChannelAffine affine =
-        affine_of_groups(args, channel_statistics(args, from, pivot.data()), added);
-    write_channels(args, from, args.out.at(offset), affine);
+    const float* addend = nullptr;
+    if (args.addend.data) {
+      addend = read_f32(args.addend.at(b * args.channels), args.channels, wide.data());
+    }
+    affines.push_back(affine_of_groups(args, sums, b, addend));
   }
+  write_channels(args, affines);
 }
 
 void layer_norm(const Rows& x, const float* weight, const float* bias, float epsilon,
