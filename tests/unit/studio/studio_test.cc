@@ -1,0 +1,180 @@
+// Requests through guard and pipeline on the shipped model.
+#include "studio/studio.h"
+
+#include <gtest/gtest.h>
+
+#include "request/infotext.h"
+
+namespace safelight::studio {
+namespace {
+
+using request::Request;
+
+Result<ModelFile> shipped(const std::string& name) {
+  if (!name.empty() && name != "emoji-128") return Error{ErrorCode::kNotFound, "no model " + name};
+  return ModelFile{std::string(SAFELIGHT_SOURCE_DIR) + "/models/emoji-128/emoji-128.safetensors",
+                   "emoji-128", "9c380764f7"};
+}
+
+class StudioTest : public ::testing::Test {
+ protected:
+  static Studio& studio() {
+    static std::unique_ptr<Studio> shared = std::move(
+        *Studio::make({.engine_options = {.precision = engine::Precision::kF32, .threads = 2},
+                       .find_model = shipped,
+                       .version = "test"}));
+    return *shared;
+  }
+
+  static Request small() {
+    Request request;
+    request.prompt = "red apple";
+    request.seed = 5;
+    request.steps = 3;
+    request.width = request.height = 64;
+    return request;
+  }
+
+  struct Drawn {
+    Status status;
+    std::vector<Picture> pictures;
+  };
+  static Drawn draw(const Request& request, const engine::StopFlag* stop = nullptr) {
+    Drawn drawn;
+    drawn.status = studio().run(request, {.deliver =
+                                              [&](const Picture& picture) {
+                                                drawn.pictures.push_back(picture);
+                                                return Status();
+                                              },
+                                          .stop = stop});
+    return drawn;
+  }
+  static std::vector<uint8_t> pixels(const Request& request) {
+    return draw(request).pictures.at(0).image.pixels().pixels;
+  }
+};
+
+TEST_F(StudioTest, UsesTheModelsOwnSize) {
+  Request request = small();
+  request.width = request.height = 0;
+  const Drawn drawn = draw(request);
+  ASSERT_TRUE(drawn.status.ok()) << drawn.status.error().message;
+  EXPECT_EQ(drawn.pictures.at(0).image.pixels().width, 128);
+  EXPECT_EQ(drawn.pictures.at(0).image.policy(), "off");
+}
+
+TEST_F(StudioTest, ABatchEqualsItsSingleRuns) {
+  for (const char* sampler : {"Euler a", "DPM++ 2M SDE", "UniPC"}) {
+    Request request = small();
+    request.sampler = sampler;
+    request.batch_size = 2;
+    request.batch_count = 2;
+    const Drawn batch = draw(request);
+    ASSERT_EQ(batch.pictures.size(), 4U);
+    for (size_t i = 0; i < 4; ++i) {
+      const Picture& picture = batch.pictures[i];
+      EXPECT_EQ(picture.request.seed, 5 + static_cast<int64_t>(i));
+      EXPECT_EQ(picture.request.batch_size, 1);
+      EXPECT_EQ(pixels(picture.request), picture.image.pixels().pixels)
+          << sampler << " picture " << i;
+    }
+  }
+}
+
+TEST_F(StudioTest, TheTextInAPictureDrawsItAgain) {
+  Request request = small();
+  request.seed = -1;
+  request.subseed_strength = 0.4;
+  request.prompt = "(red:1.3) apple BREAK blue";
+  request.noise_source = "nv";
+  const Drawn drawn = draw(request);
+  ASSERT_TRUE(drawn.status.ok()) << drawn.status.error().message;
+  const Request again = request::parse_infotext(drawn.pictures.at(0).infotext).request;
+  EXPECT_EQ(again, drawn.pictures.at(0).request);
+  EXPECT_EQ(pixels(again), drawn.pictures.at(0).image.pixels().pixels);
+}
+
+TEST_F(StudioTest, WhatIsAskedForMatters) {
+  const std::vector<uint8_t> plain = pixels(small());
+  EXPECT_EQ(plain, pixels(small()));
+  const auto differs = [&](auto change) {
+    Request request = small();
+    change(request);
+    return pixels(request) != plain;
+  };
+  EXPECT_TRUE(differs([](Request& r) { r.seed = 6; }));
+  EXPECT_TRUE(differs([](Request& r) { r.prompt = "owl"; }));
+  EXPECT_TRUE(differs([](Request& r) { r.negative_prompt = "red"; }));
+  EXPECT_TRUE(differs([](Request& r) { r.cfg_scale = 1; }));
+  EXPECT_TRUE(differs([](Request& r) { r.cfg_rescale = 0.7; }));
+  EXPECT_TRUE(differs([](Request& r) { r.guidance_start = 0.5; }));
+  EXPECT_TRUE(differs([](Request& r) { r.guidance_end = 0.5; }));
+  EXPECT_TRUE(differs([](Request& r) { r.clip_skip = 2; }));
+  EXPECT_TRUE(differs([](Request& r) { r.subseed_strength = 0.5, r.subseed = 1; }));
+  EXPECT_TRUE(differs([](Request& r) { r.seed_resize_from_w = r.seed_resize_from_h = 128; }));
+  EXPECT_TRUE(differs([](Request& r) { r.schedule = "Uniform"; }));
+  EXPECT_TRUE(differs([](Request& r) { r.prompt = "(red:1.5) apple"; }));
+  EXPECT_FALSE(differs([](Request& r) { r.prompt = "(red:1.5) apple", r.emphasis = "ignore"; }));
+  EXPECT_FALSE(differs([](Request& r) { r.guidance_start = 0, r.guidance_end = 1; }));
+}
+
+TEST_F(StudioTest, LongPromptsAndEmptyOnesDraw) {
+  Request request = small();
+  request.prompt = "";
+  EXPECT_TRUE(draw(request).status.ok());
+  for (int i = 0; i < 100; ++i) request.prompt += "apple, ";
+  request.negative_prompt = "dog";
+  EXPECT_TRUE(draw(request).status.ok());
+}
+
+TEST_F(StudioTest, OddSizesDraw) {
+  Request request = small();
+  request.width = 72;
+  request.height = 104;
+  const Drawn drawn = draw(request);
+  ASSERT_TRUE(drawn.status.ok()) << drawn.status.error().message;
+  EXPECT_EQ(drawn.pictures[0].image.pixels().width, 72);
+  EXPECT_EQ(drawn.pictures[0].image.pixels().height, 104);
+}
+
+TEST_F(StudioTest, ErrorsComeBeforeWork) {
+  const auto fault = [&](auto change) {
+    Request request = small();
+    change(request);
+    const Drawn drawn = draw(request);
+    EXPECT_TRUE(drawn.pictures.empty());
+    return drawn.status.ok() ? "" : drawn.status.error().message;
+  };
+  EXPECT_EQ(fault([](Request& r) { r.sampler = "Eulr"; }),
+            "sampler 'Eulr' is unknown; did you mean 'Euler'?");
+  EXPECT_EQ(fault([](Request& r) { r.schedule = "Karas"; }),
+            "schedule 'Karas' is unknown; did you mean 'Karras'?");
+  EXPECT_EQ(fault([](Request& r) { r.clip_skip = 9; }),
+            "clip_skip is 9; this model's text encoder has 4 layers");
+  EXPECT_EQ(fault([](Request& r) { r.model = "other"; }), "no model other");
+  EXPECT_EQ(fault([](Request& r) { r.steps = 0; }), "steps is 0; 1 to 1000 is possible");
+}
+
+TEST_F(StudioTest, StopsWhenToldTo) {
+  const engine::StopFlag stop = true;
+  const Drawn drawn = draw(small(), &stop);
+  ASSERT_FALSE(drawn.status.ok());
+  EXPECT_EQ(drawn.status.error().code, ErrorCode::kCancelled);
+  EXPECT_TRUE(drawn.pictures.empty());
+  EXPECT_TRUE(draw(small()).status.ok());
+}
+
+TEST_F(StudioTest, AFailedDeliveryEndsTheRun) {
+  int delivered = 0;
+  Request request = small();
+  request.batch_count = 3;
+  const Status status = studio().run(request, {.deliver = [&](const Picture&) -> Status {
+                                       ++delivered;
+                                       return Error{ErrorCode::kIo, "full"};
+                                     }});
+  EXPECT_EQ(status.error().message, "full");
+  EXPECT_EQ(delivered, 1);
+}
+
+}  // namespace
+}  // namespace safelight::studio
