@@ -4,6 +4,8 @@
 
 #include <boost/json/basic_parser_impl.hpp>
 #include <boost/json/value_stack.hpp>
+#include <charconv>
+#include <system_error>
 #include <unordered_set>
 #include <vector>
 
@@ -70,17 +72,34 @@ class StrictHandler {
     stack.push_string(s);
     return true;
   }
-  bool on_number_part(json::string_view, json::error_code&) { return true; }
+  bool on_number_part(json::string_view s, json::error_code&) {
+    number_.append(s.data(), s.size());
+    return true;
+  }
   bool on_int64(int64_t i, json::string_view, json::error_code&) {
+    number_.clear();
     stack.push_int64(i);
     return true;
   }
   bool on_uint64(uint64_t u, json::string_view, json::error_code&) {
+    number_.clear();
     stack.push_uint64(u);
     return true;
   }
-  bool on_double(double d, json::string_view, json::error_code&) {
-    stack.push_double(d);
+  /// Boost.JSON 1.81's own conversion can miss the nearest double by one, and gives infinity for
+  /// what is too large.
+  bool on_double(double, json::string_view s, json::error_code& failure) {
+    number_.append(s.data(), s.size());
+    double nearest = 0;
+    const char* end = number_.data() + number_.size();
+    const auto [rest, bad] = std::from_chars(number_.data(), end, nearest);
+    if (bad != std::errc() || rest != end) {
+      failure = bad == std::errc::result_out_of_range ? json::error::exponent_overflow
+                                                      : json::error::syntax;
+      return false;
+    }
+    number_.clear();
+    stack.push_double(nearest);
     return true;
   }
   bool on_bool(bool b, json::error_code&) {
@@ -97,6 +116,7 @@ class StrictHandler {
  private:
   std::vector<std::unordered_set<std::string>> keys_;
   std::string key_;
+  std::string number_;
 };
 
 }  // namespace

@@ -35,9 +35,9 @@ constexpr int64_t kMaxPixels = int64_t{1} << 28;
 /// EXIF UserComment). Errors: kInvalidArgument for a size or quality that the format cannot hold.
 Result<std::string> encode(const Image& image, const EncodeOptions& options);
 
-/// A PNG, JPEG or WebP file as pixels (grey, RGB or RGBA). Sizes are checked before anything is
-/// allocated. Errors: kUnsupported for another format, kCorruptFile, kInvalidArgument for too large
-/// a picture.
+/// A PNG, JPEG or WebP file as pixels, RGB or RGBA. Sizes are checked before anything is allocated;
+/// a truncated file is an error. Errors: kUnsupported for another format or an animation,
+/// kCorruptFile, kInvalidArgument for too large a picture.
 Result<Image> decode(Bytes file);
 
 }  // namespace safelight::image

@@ -8,6 +8,7 @@ namespace {
 constexpr std::string_view kExifMark{"Exif\0\0", 6};
 constexpr std::string_view kUnicodeMark{"UNICODE\0", 8};
 constexpr std::string_view kAsciiMark{"ASCII\0\0\0", 8};
+constexpr std::string_view kUndefinedMark{"\0\0\0\0\0\0\0\0", 8};
 constexpr uint16_t kExifIfd = 0x8769, kUserComment = 0x9286, kLong = 4, kUndefined = 7;
 
 void put16(std::string& out, uint32_t value) {
@@ -102,12 +103,20 @@ class Tiff {
   bool little_;
 };
 
-/// UTF-16 in the byte order that its first characters show, else the structure's.
-std::string from_utf16(std::string_view bytes, bool little) {
-  if (bytes.starts_with("\xff\xfe")) little = true;
-  if (bytes.starts_with("\xfe\xff")) little = false;
-  if (bytes.size() >= 2 && bytes[0] != 0 && bytes[1] == 0) little = true;
-  if (bytes.size() >= 2 && bytes[0] == 0 && bytes[1] != 0) little = false;
+/// Whether more units of UTF-16 are ASCII in little-endian order than in big-endian order.
+bool looks_little(std::string_view bytes) {
+  size_t little = 0, big = 0;
+  for (size_t i = 0; i + 1 < bytes.size(); i += 2) {
+    const auto a = static_cast<uint8_t>(bytes[i]), b = static_cast<uint8_t>(bytes[i + 1]);
+    little += b == 0 && a != 0 && a < 0x80;
+    big += a == 0 && b != 0 && b < 0x80;
+  }
+  return little > big;
+}
+
+std::string from_utf16(std::string_view bytes, bool little_structure) {
+  const bool little = bytes.starts_with("\xff\xfe") ||
+                      (little_structure && !bytes.starts_with("\xfe\xff") && looks_little(bytes));
   std::string out;
   char32_t high = 0;
   for (size_t i = 0; i + 1 < bytes.size(); i += 2) {
@@ -131,6 +140,10 @@ std::optional<std::string_view> jpeg_exif(std::string_view file) {
   size_t at = 2;
   while (at + 4 <= file.size() && static_cast<uint8_t>(file[at]) == 0xFF) {
     const auto marker = static_cast<uint8_t>(file[at + 1]);
+    if (marker == 0xFF) {  // any number of these may stand before a marker
+      ++at;
+      continue;
+    }
     if (marker == 0xDA || marker == 0xD9) break;  // pixels begin
     const size_t size =
         size_t{static_cast<uint8_t>(file[at + 2])} << 8 | static_cast<uint8_t>(file[at + 3]);
@@ -176,8 +189,13 @@ std::string exif_with_comment(std::string_view utf8) {
   return std::string(kExifMark) + tiff + comment;
 }
 
-std::optional<std::string> read_exif_comment(std::string_view exif) {
+std::string_view without_exif_mark(std::string_view exif) {
   if (exif.starts_with(kExifMark)) exif.remove_prefix(kExifMark.size());
+  return exif;
+}
+
+std::optional<std::string> read_exif_comment(std::string_view exif) {
+  exif = without_exif_mark(exif);
   if (!exif.starts_with("II") && !exif.starts_with("MM")) return std::nullopt;
   const bool little = exif[0] == 'I';
   const Tiff tiff(exif, little);
@@ -189,7 +207,9 @@ std::optional<std::string> read_exif_comment(std::string_view exif) {
   if (!comment || comment->size() < 8) return std::nullopt;
   const std::string_view body = comment->substr(8);
   if (comment->starts_with(kUnicodeMark)) return from_utf16(body, little);
-  if (comment->starts_with(kAsciiMark)) return std::string(body.substr(0, body.find('\0')));
+  if (comment->starts_with(kAsciiMark) || comment->starts_with(kUndefinedMark)) {
+    return std::string(body.substr(0, body.find('\0')));
+  }
   return std::nullopt;
 }
 

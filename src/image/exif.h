@@ -13,8 +13,13 @@ namespace safelight::image {
 /// TIFF 6.0.
 std::string exif_with_comment(std::string_view utf8);
 
+/// The TIFF structure alone, as a WebP file's EXIF chunk holds it.
+std::string_view without_exif_mark(std::string_view exif);
+
 /// The UserComment of an EXIF block, with or without "Exif\0\0" in front, as UTF-8. Bounds are
-/// checked everywhere; nothing where it is missing or damaged.
+/// checked everywhere; nothing where it is missing or damaged. Its UTF-16 is read big-endian, as
+/// piexif writes it; in a little-endian structure, where other programs follow the structure, the
+/// order that gives more ASCII counts.
 std::optional<std::string> read_exif_comment(std::string_view exif);
 
 /// The EXIF block of a JPEG or WebP file, if it has one.

@@ -9,8 +9,8 @@
 namespace safelight::image {
 
 /// The generation text ("parameters") in a PNG, JPEG or WebP file, wherever SD WebUI and SD.Next
-/// put it: PNG text chunks, else EXIF UserComment. Nothing when the picture has none. Errors:
-/// kUnsupported when the file is none of the three.
+/// put it: PNG text chunks, else EXIF UserComment. Always valid UTF-8; nothing when the picture has
+/// none. Errors: kUnsupported when the file is none of the three.
 Result<std::optional<std::string>> read_parameters(Bytes file);
 
 }  // namespace safelight::image

@@ -2,8 +2,11 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <boost/json/serialize.hpp>
 #include <charconv>
+#include <iterator>
+#include <optional>
 
 #include "base/json.h"
 #include "base/text.h"
@@ -14,7 +17,10 @@ namespace {
 constexpr std::string_view kNegative = "Negative prompt:";
 constexpr std::string_view kExactKey = "Safelight request";
 
-/// Keys of SD WebUI's order; each is the infotext key of a field or one of the computed ones.
+using Pairs = std::vector<std::pair<std::string, std::string>>;
+
+/// Keys in SD WebUI's order (processing.py, create_infotext; then its extra parameters and ours).
+/// Each is the infotext key of a field or one that value_of() computes.
 constexpr std::string_view kOrder[] = {"Steps",
                                        "Sampler",
                                        "Schedule type",
@@ -28,9 +34,9 @@ constexpr std::string_view kOrder[] = {"Steps",
                                        "Seed resize from",
                                        "Clip skip",
                                        "ENSD",
-                                       "Eta",
-                                       "Emphasis",
                                        "RNG",
+                                       "Emphasis",
+                                       "Eta",
                                        "Sigma churn",
                                        "Sigma tmin",
                                        "Sigma tmax",
@@ -38,6 +44,36 @@ constexpr std::string_view kOrder[] = {"Steps",
                                        "CFG rescale",
                                        "Guidance start",
                                        "Guidance end"};
+
+/// Keys that are written even where the value is the default. SD WebUI leaves RNG out for its own
+/// default, the GPU's generator, which is not ours.
+constexpr std::string_view kAlways[] = {"Steps",     "Sampler", "Schedule type",
+                                        "CFG scale", "Seed",    "RNG"};
+
+/// Keys that other versions and programs write for the same.
+struct OtherKey {
+  std::string_view key, ours;
+};
+constexpr OtherKey kOtherKeys[] = {
+    {"Scheduler", "Schedule type"},  // SD.Next
+    {"CLiP-skip", "Clip skip"},      // SD.Next
+    {"CFG end", "Guidance end"},     // SD.Next
+    {"Eta DDIM", "Eta"},             // SD WebUI
+};
+
+/// SD WebUI's spellings of values that we name otherwise; the first of a value is written. Its GPU
+/// generator draws the numbers of `nv`.
+struct Spelling {
+  std::string_view field, ours, webui;
+};
+constexpr Spelling kSpellings[] = {
+    {"noise_source", "cpu", "CPU"},     {"noise_source", "nv", "NV"},
+    {"noise_source", "nv", "GPU"},      {"emphasis", "original", "Original"},
+    {"emphasis", "no-norm", "No norm"}, {"emphasis", "ignore", "Ignore"},
+};
+
+/// Ends of sampler names before SD WebUI 1.9 made the schedule a parameter of its own.
+constexpr std::string_view kOldSchedules[] = {"Karras", "Exponential"};
 
 /// Values that would break the list are written as JSON strings, as SD WebUI does.
 std::string quoted(const std::string& value) {
@@ -54,30 +90,37 @@ std::string unquoted(std::string_view value) {
 }
 
 const Field* field_of_infotext(std::string_view key) {
+  for (const OtherKey& other : kOtherKeys) {
+    if (other.key == key) key = other.ours;
+  }
   for (const Field& field : fields()) {
     if (!field.infotext.empty() && field.infotext == key) return &field;
   }
   return nullptr;
 }
 
-/// SD WebUI's spellings of values that we name in lower case.
-std::string infotext_value(const Field& field, const std::string& value) {
-  if (field.key == "noise_source") return value == "nv" ? "NV" : "CPU";
-  if (field.key == "emphasis")
-    return value == "no-norm" ? "No norm" : value == "ignore" ? "Ignore" : "Original";
+std::string to_spelling(const Field& field, const std::string& value) {
+  for (const Spelling& spelling : kSpellings) {
+    if (spelling.field == field.key && spelling.ours == value) return std::string(spelling.webui);
+  }
   return value;
 }
 
-std::string value_from_infotext(const Field& field, const std::string& value) {
-  if (field.key != "noise_source" && field.key != "emphasis") return value;
-  std::string lower = ascii_lower(value);
-  if (lower == "no norm") lower = "no-norm";
-  return lower == "none" ? "ignore" : lower;
+/// Our value for SD WebUI's; nothing for a choice that we do not have.
+std::optional<std::string> from_spelling(const Field& field, const std::string& value) {
+  if (field.choices.empty()) return value;
+  const std::string lower = ascii_lower(value);
+  for (const Spelling& spelling : kSpellings) {
+    if (spelling.field == field.key && ascii_lower(spelling.webui) == lower) {
+      return std::string(spelling.ours);
+    }
+  }
+  return std::nullopt;
 }
 
 std::string text_of(const Request& request, const Field& field) {
   if (const auto* text = std::get_if<std::string Request::*>(&field.member)) {
-    return infotext_value(field, request.**text);
+    return to_spelling(field, request.**text);
   }
   if (const auto* whole = std::get_if<int64_t Request::*>(&field.member))
     return fmt::format("{}", request.**whole);
@@ -87,10 +130,8 @@ std::string text_of(const Request& request, const Field& field) {
   return maybe ? fmt::format("{}", *maybe) : "";
 }
 
-/// SD WebUI writes its first parameters always, the others when they are not the default.
 bool always_written(std::string_view key) {
-  return key == "Steps" || key == "Sampler" || key == "Schedule type" || key == "CFG scale" ||
-         key == "Seed";
+  return std::find(std::begin(kAlways), std::end(kAlways), key) != std::end(kAlways);
 }
 
 std::string value_of(const Request& request, std::string_view key, const std::string& model_hash) {
@@ -118,15 +159,18 @@ std::string write(const Request& request, const std::string& model_hash, const s
   for (const auto& [key, value] : extra) add(key, value);
   add("Version", version);
   std::string text = request.prompt;
-  if (!request.negative_prompt.empty())
-    text += fmt::format("\n{} {}", kNegative, request.negative_prompt);
-  return text + "\n" + parameters;
+  const auto add_line = [&](const std::string& line) { text += (text.empty() ? "" : "\n") + line; };
+  if (!request.negative_prompt.empty()) {
+    add_line(fmt::format("{} {}", kNegative, request.negative_prompt));
+  }
+  add_line(parameters);
+  return text;
 }
 
 /// "key: value" pairs of a parameter line: keys are words, values run to the next comma or are JSON
 /// strings.
-std::vector<std::pair<std::string, std::string>> split_parameters(std::string_view line) {
-  std::vector<std::pair<std::string, std::string>> pairs;
+Pairs split_parameters(std::string_view line) {
+  Pairs pairs;
   while (!line.empty()) {
     const size_t colon = line.find(':');
     if (colon == std::string_view::npos) break;
@@ -171,40 +215,68 @@ void apply_parameter(ParsedInfotext& parsed, const std::string& key, const std::
   if (key == "Seed resize from" &&
       parse_size(value, request.seed_resize_from_w, request.seed_resize_from_h))
     return;
-  const Field* field =
-      field_of_infotext(key == "Scheduler" ? "Schedule type" : key);  // SD.Next's spelling
-  if (field && set_text(request, *field, value_from_infotext(*field, value))) return;
+  if (const Field* field = field_of_infotext(key)) {
+    const std::optional<std::string> ours = from_spelling(*field, value);
+    if (ours && set_text(request, *field, *ours)) return;
+  }
   parsed.rest.emplace_back(key, value);
+}
+
+/// "DPM++ 2M Karras" of old texts is the sampler "DPM++ 2M" with the schedule "Karras".
+void split_old_sampler(Request& request) {
+  for (const std::string_view schedule : kOldSchedules) {
+    const std::string end = fmt::format(" {}", schedule);
+    if (!request.sampler.ends_with(end)) continue;
+    request.sampler.resize(request.sampler.size() - end.size());
+    request.schedule = schedule;
+    return;
+  }
+}
+
+void apply_parameters(ParsedInfotext& parsed, const Pairs& pairs) {
+  const auto has = [&](std::string_view key) {
+    return std::any_of(pairs.begin(), pairs.end(),
+                       [&](const auto& pair) { return pair.first == key; });
+  };
+  if (has("Steps") && !has("RNG")) parsed.request.noise_source = "nv";  // see kAlways
+  for (const auto& [key, value] : pairs) apply_parameter(parsed, key, value);
+  if (!has("Schedule type") && !has("Scheduler")) split_old_sampler(parsed.request);
+}
+
+/// The lines before the parameters: the prompt and, from a line that begins so, the negative one.
+void apply_prompts(Request& request, std::string_view lines) {
+  std::string* into = &request.prompt;
+  bool first = true;  // line of the prompt that is being read
+  if (lines.empty()) return;
+  while (true) {
+    const size_t end = std::min(lines.find('\n'), lines.size());
+    std::string_view line = lines.substr(0, end);
+    if (line.starts_with(kNegative)) {
+      first = into == &request.prompt;
+      into = &request.negative_prompt;
+      line = trimmed(line.substr(kNegative.size()));
+    }
+    if (!first) *into += '\n';
+    *into += line;
+    first = false;
+    if (end == lines.size()) return;
+    lines.remove_prefix(end + 1);
+  }
 }
 
 ParsedInfotext read(std::string_view text) {
   ParsedInfotext parsed;
   const std::string_view body = trimmed(text);
   const size_t last_break = body.rfind('\n');
-  std::string_view last = last_break == std::string_view::npos ? body : body.substr(last_break + 1);
-  auto pairs = split_parameters(last);
-  std::string_view head =
-      last_break == std::string_view::npos ? std::string_view() : body.substr(0, last_break);
-  if (pairs.size() < 3) {  // SD WebUI's rule: fewer are no parameter line
-    pairs.clear();
-    head = body;
+  const bool one_line = last_break == std::string_view::npos;
+  const Pairs pairs = split_parameters(one_line ? body : body.substr(last_break + 1));
+  constexpr size_t kFewestParameters = 3;  // SD WebUI's rule: fewer are a line of the prompt
+  if (pairs.size() < kFewestParameters) {
+    apply_prompts(parsed.request, body);
+    return parsed;
   }
-  std::string* into = &parsed.request.prompt;
-  bool first = true;
-  for (size_t at = 0; at <= head.size() && !head.empty();) {
-    const size_t end = std::min(head.find('\n', at), head.size());
-    std::string_view line = head.substr(at, end - at);
-    if (line.starts_with(kNegative)) {
-      into = &parsed.request.negative_prompt;
-      line = trimmed(line.substr(kNegative.size()));
-      first = true;
-    }
-    if (!first) *into += '\n';
-    *into += line;
-    first = false;
-    at = end + 1;
-  }
-  for (const auto& [key, value] : pairs) apply_parameter(parsed, key, value);
+  if (!one_line) apply_prompts(parsed.request, body.substr(0, last_break));
+  apply_parameters(parsed, pairs);
   return parsed;
 }
 

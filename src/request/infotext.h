@@ -26,7 +26,8 @@ struct ParsedInfotext {
 };
 
 /// Reads generation texts of SD WebUI, Forge, SD.Next and our own. Never fails: what is no
-/// parameter is prompt.
+/// parameter is prompt. As in SD WebUI, a text with "Steps" and without "RNG" was drawn with the
+/// GPU's generator, and the old form "Sampler: DPM++ 2M Karras" names sampler and schedule.
 ParsedInfotext parse_infotext(std::string_view text);
 
 }  // namespace safelight::request

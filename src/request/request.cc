@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
 #include <boost/json/serialize.hpp>
 #include <charconv>
@@ -44,9 +45,9 @@ constexpr std::array kFields = {
           "variation seed; -1 draws one"},
     Field{"subseed_strength", "variation_seed_strength", "", "Variation seed strength", &Request::subseed_strength,
           0, 1, "", "how far to go from the seed's noise to the variation seed's"},
-    Field{"seed_resize_from_w", "", "", "", &Request::seed_resize_from_w, -1, static_cast<double>(kMaxSide), "",
+    Field{"seed_resize_from_w", "", "", "", &Request::seed_resize_from_w, 0, static_cast<double>(kMaxSide), "",
           "draw the noise of a picture of this width; 0 is off"},
-    Field{"seed_resize_from_h", "", "", "", &Request::seed_resize_from_h, -1, static_cast<double>(kMaxSide), "",
+    Field{"seed_resize_from_h", "", "", "", &Request::seed_resize_from_h, 0, static_cast<double>(kMaxSide), "",
           "draw the noise of a picture of this height; 0 is off"},
     Field{"noise_source", "randn_source rng", "", "RNG", &Request::noise_source, 0, 0, "cpu nv",
           "random numbers: cpu (torch's generator) or nv (as on NVIDIA GPUs)"},
@@ -84,6 +85,12 @@ bool has_word(std::string_view list, std::string_view word) {
   return found;
 }
 
+/// What was given, cut to what a message can hold.
+std::string shown(std::string_view got) {
+  constexpr size_t kMost = 80;
+  return std::string(utf8_prefix(got, kMost)) + (got.size() > kMost ? "..." : "");
+}
+
 Error bad_value(const Field& field, std::string_view got, std::string_view wanted) {
   return {ErrorCode::kInvalidArgument, fmt::format("{} is {}; {}", field.key, got, wanted)};
 }
@@ -98,16 +105,19 @@ std::string number_text(double value) {
 Status set_json(Request& request, const Field& field, const json::value& value) {
   if (value.is_null()) return {};
   if (const auto* text = std::get_if<std::string Request::*>(&field.member)) {
-    if (!value.is_string()) return bad_value(field, json::serialize(value), "a text is needed");
+    if (!value.is_string())
+      return bad_value(field, shown(json::serialize(value)), "a text is needed");
     request.** text = std::string(value.get_string());
     return {};
   }
   if (value.is_string()) return set_text(request, field, std::string_view(value.get_string()));
-  if (!value.is_number()) return bad_value(field, json::serialize(value), "a number is needed");
+  if (!value.is_number())
+    return bad_value(field, shown(json::serialize(value)), "a number is needed");
   const double number = value.to_number<double>();
   if (const auto* whole = std::get_if<int64_t Request::*>(&field.member)) {
     if (number != std::floor(number) || std::abs(number) > kMaxSeed) {
-      return bad_value(field, json::serialize(value), "a whole number is needed");
+      return bad_value(field, shown(json::serialize(value)),
+                       "a whole number is needed, at most 2^53");
     }
     request.** whole = static_cast<int64_t>(number);
   } else if (const auto* real = std::get_if<double Request::*>(&field.member)) {
@@ -117,6 +127,59 @@ Status set_json(Request& request, const Field& field, const json::value& value) 
   }
   return {};
 }
+
+Error unknown_key(std::string_view key) {
+  std::vector<std::string_view> known;
+  for (const Field& field : kFields) known.push_back(field.key);
+  const std::string_view nearest = nearest_name(shown(key), known);
+  return {ErrorCode::kInvalidArgument,
+          fmt::format("the request has an unknown field '{}'{}", shown(key),
+                      nearest.empty() ? "" : fmt::format("; did you mean '{}'?", nearest))};
+}
+
+/// Applies the members of JSON objects to a request.
+class JsonReader {
+ public:
+  JsonReader(Request& request, const JsonOptions& options) : request_(request), options_(options) {}
+
+  Status read(const json::object& object) {
+    for (const auto& [key, value] : object) {
+      if (Status read = read_member(std::string_view(key), value); !read) return read;
+    }
+    return {};
+  }
+
+ private:
+  Status read_member(std::string_view key, const json::value& value) {
+    if (const Field* field = find_field(key)) {
+      std::string_view& name = names_[static_cast<size_t>(field - kFields.data())];
+      if (!name.empty() && !options_.ignore_unknown) {
+        return Error{
+            ErrorCode::kInvalidArgument,
+            fmt::format("the request has '{}' and '{}', which are one field; leave one out", name,
+                        key)};
+      }
+      name = key;
+      return set_json(request_, *field, value);
+    }
+    if (key == "override_settings" && !nested_) {
+      if (value.is_null()) return {};
+      if (!value.is_object()) {
+        return Error{ErrorCode::kInvalidArgument, "override_settings is a JSON object"};
+      }
+      nested_ = true;
+      const Status read_settings = read(value.get_object());
+      nested_ = false;
+      return read_settings;
+    }
+    return options_.ignore_unknown ? Status() : unknown_key(key);
+  }
+
+  Request& request_;
+  const JsonOptions& options_;
+  std::array<std::string_view, kFields.size()> names_{};  // under which each field was given
+  bool nested_ = false;
+};
 
 Status check_range(const Field& field, double value) {
   if (value >= field.minimum && value <= field.maximum) return {};
@@ -144,7 +207,7 @@ Status check_text(const Field& field, const std::string& text) {
     choices.push_back(choice);
     listed += (listed.empty() ? "" : ", ") + std::string(choice);
   });
-  return bad_value(field, "'" + text + "'", fmt::format("one of {} is needed", listed));
+  return bad_value(field, "'" + shown(text) + "'", fmt::format("one of {} is needed", listed));
 }
 
 Status check_field(const Request& request, const Field& field) {
@@ -207,14 +270,14 @@ Status set_text(Request& request, const Field& field, std::string_view text) {
     int64_t value = 0;
     const auto [rest, failure] = std::from_chars(number.data(), end, value);
     if (failure != std::errc() || rest != end)
-      return bad_value(field, "'" + std::string(text) + "'", "a whole number is needed");
+      return bad_value(field, "'" + shown(text) + "'", "a whole number is needed");
     request.** whole = value;
     return {};
   }
   double value = 0;
   const auto [rest, failure] = std::from_chars(number.data(), end, value);
   if (failure != std::errc() || rest != end || std::isnan(value)) {
-    return bad_value(field, "'" + std::string(text) + "'", "a number is needed");
+    return bad_value(field, "'" + shown(text) + "'", "a number is needed");
   }
   if (const auto* real = std::get_if<double Request::*>(&field.member)) {
     request.** real = value;
@@ -227,20 +290,11 @@ Status set_text(Request& request, const Field& field, std::string_view text) {
 Result<Request> from_json(const json::value& value, const JsonOptions& options) {
   if (!value.is_object()) return Error{ErrorCode::kInvalidArgument, "a request is a JSON object"};
   Request request;
-  for (const auto& [key, each] : value.get_object()) {
-    const Field* field = find_field(std::string_view(key));
-    if (field) {
-      if (Status set = set_json(request, *field, each); !set) return set.error();
-      continue;
-    }
-    if (options.ignore_unknown) continue;
-    std::vector<std::string_view> known;
-    for (const Field& each_field : kFields) known.push_back(each_field.key);
-    const std::string_view nearest = nearest_name(std::string_view(key), known);
-    return Error{ErrorCode::kInvalidArgument,
-                 fmt::format("the request has an unknown field '{}'{}", std::string_view(key),
-                             nearest.empty() ? "" : fmt::format("; did you mean '{}'?", nearest))};
-  }
+  JsonReader reader{request, options};
+  if (Status read = reader.read(value.get_object()); !read) return read.error();
+  // SD WebUI's clients send -1 for none.
+  request.seed_resize_from_w = std::max<int64_t>(request.seed_resize_from_w, 0);
+  request.seed_resize_from_h = std::max<int64_t>(request.seed_resize_from_h, 0);
   return request;
 }
 

@@ -31,7 +31,7 @@ struct Request {
   int64_t clip_skip = 1;          ///< as SD WebUI counts: 1 for none
   int64_t subseed = -1;           ///< variation seed
   double subseed_strength = 0;
-  int64_t seed_resize_from_w = 0, seed_resize_from_h = 0;
+  int64_t seed_resize_from_w = 0, seed_resize_from_h = 0;  ///< 0 for off
   std::string noise_source = "cpu";
   int64_t eta_noise_seed_delta = 0;
   std::string emphasis = "original";
@@ -78,11 +78,13 @@ std::string default_text(const Field& field);
 Status set_text(Request& request, const Field& field, std::string_view text);
 
 struct JsonOptions {
-  bool ignore_unknown = false;  ///< as SD WebUI's clients need; otherwise an unknown key is an
-                                ///< error naming the nearest
+  /// As SD WebUI's clients need. Otherwise an unknown key is an error naming the nearest, and so
+  /// is one field under two names.
+  bool ignore_unknown = false;
 };
 
-/// Errors: kInvalidArgument for wrong types and unknown keys. Null leaves a field at its default.
+/// Keys are those of the table, their aliases, and those inside SD WebUI's "override_settings".
+/// Null leaves a field at its default. Errors: kInvalidArgument for wrong types and unknown keys.
 Result<Request> from_json(const boost::json::value& json, const JsonOptions& options = {});
 
 /// Every field that differs from its default.
