@@ -12,7 +12,7 @@ HWY_BEFORE_NAMESPACE();
 namespace safelight::bench::HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
 
-int64_t RunFmaLoop(int64_t rounds) {
+int64_t fma_loop(int64_t rounds) {
   const hn::ScalableTag<float> d;
   using V = hn::Vec<decltype(d)>;
   // Enough independent chains to hide the latency (4 cycles, two a cycle), few enough for 16
@@ -38,9 +38,9 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace safelight::bench {
 
-HWY_EXPORT(RunFmaLoop);
+HWY_EXPORT(fma_loop);
 
-int64_t run_fma_loop(int64_t rounds) { return HWY_DYNAMIC_DISPATCH(RunFmaLoop)(rounds); }
+int64_t run_fma_loop(int64_t rounds) { return HWY_DYNAMIC_DISPATCH(fma_loop)(rounds); }
 
 }  // namespace safelight::bench
 #endif  // HWY_ONCE

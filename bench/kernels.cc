@@ -68,7 +68,7 @@ void report_bytes(State& state, int64_t elements, Storage storage) {
 
 void fma_peak(State& state) {
   double operations = 0;
-  for (auto _ : state) {
+  while (state.KeepRunning()) {
 #pragma omp parallel reduction(+ : operations)
     operations += static_cast<double>(run_fma_loop(1 << 16));
   }
@@ -99,7 +99,7 @@ void attention(State& state) {
   const int threads = omp_get_max_threads();
   const Memory scratch(static_cast<int64_t>(attention_scratch(args, threads) / sizeof(float)),
                        Storage::kF32);
-  for (auto _ : state) engine::cpu::attention(args, scratch.data(), threads);
+  while (state.KeepRunning()) engine::cpu::attention(args, scratch.data(), threads);
   report_operations(state, 4.0 * static_cast<double>(batch * heads * queries * keys * size));
 }
 BENCHMARK(attention)
@@ -133,7 +133,7 @@ void group_norm(State& state) {
                        .positions = positions,
                        .channels = channels,
                        .after = {UnaryFunction::kSilu}};
-  for (auto _ : state) engine::cpu::group_norm(args);
+  while (state.KeepRunning()) engine::cpu::group_norm(args);
   report_bytes(state, 3 * elements, storage);
 }
 BENCHMARK(group_norm)
@@ -153,7 +153,7 @@ void layer_norm(State& state) {
   const Storage storage = storage_of(state.range(2));
   const Memory x(rows * columns, storage), out(rows * columns, storage),
       weight(columns, Storage::kF32), bias(columns, Storage::kF32);
-  for (auto _ : state) {
+  while (state.KeepRunning()) {
     engine::cpu::layer_norm({x.buffer(), rows, columns, columns}, weight.floats(), bias.floats(),
                             1e-5F, {out.buffer(), rows, columns, columns});
   }
@@ -173,7 +173,7 @@ void geglu(State& state) {
   const int64_t rows = state.range(0), columns = state.range(1);
   const Storage storage = storage_of(state.range(2));
   const Memory x(rows * columns * 2, storage), out(rows * columns, storage);
-  for (auto _ : state) {
+  while (state.KeepRunning()) {
     engine::cpu::geglu({x.buffer(), rows, 2 * columns, 2 * columns},
                        {out.buffer(), rows, columns, columns});
   }
@@ -195,15 +195,15 @@ void add(State& state) {
   const auto view = [&](const Memory& memory) {
     return StridedView{memory.buffer(), 1, {elements}, {1}};
   };
-  for (auto _ : state) binary(BinaryFunction::kAdd, {}, view(a), view(b), view(out));
+  while (state.KeepRunning()) binary(BinaryFunction::kAdd, {}, view(a), view(b), view(out));
   report_bytes(state, 3 * elements, storage);
 }
 BENCHMARK(add)
     ->UseRealTime()
     ->Unit(benchmark::kMicrosecond)
-    ->Args({2 * 4096 * 320, 32})
-    ->Args({2 * 4096 * 320, 16})
-    ->Args({2 * 64 * 1280, 32});
+    ->Args({2621440, 32})
+    ->Args({2621440, 16})
+    ->Args({163840, 32});
 
 }  // namespace
 }  // namespace safelight::bench
