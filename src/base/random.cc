@@ -71,8 +71,9 @@ void box_muller_16(float* values) {
   for (int i = 0; i < 8; ++i) {
     const float radius = std::sqrt(-2.0F * exact_log(1 - values[i]));
     const SinCos angle = exact_sincos(6.283185307179586F * values[i + 8]);
-    values[i] = radius * angle.cos;
-    values[i + 8] = radius * angle.sin;
+    // torch adds the mean, 0, which makes the -0 of a zero radius positive.
+    values[i] = radius * angle.cos + 0.0F;
+    values[i + 8] = radius * angle.sin + 0.0F;
   }
 }
 

@@ -17,7 +17,8 @@ from torchsde._brownian import brownian_interval
 
 from kdiffusion import sampling
 
-SEEDS = [0, 1, 42, 1234567, 2**32 - 1, 2**32 + 5, 2**63 - 1]
+SEEDS = [0, 1, 42, 1234567, 2**32 - 1, 2**32 + 5, 2**63 - 1, 2**63, 2**64 - 1]
+ZERO_RADIUS_SEED = 1753191                                        # its seventh 24 bits are 0: a normal of radius 0
 LENGTHS = list(range(1, 65)) + [16900, 1000000]
 
 
@@ -34,6 +35,10 @@ def torch_normals():
         for n in LENGTHS if seed == 42 else [3, 16, 17, 64, 16900]:
             generator = torch.Generator().manual_seed(seed)
             out.append({"seed": str(seed), "calls": [record(torch.randn(n, generator=generator).numpy())]})
+    zero = torch.Generator().manual_seed(ZERO_RADIUS_SEED)
+    values = torch.randn(16, generator=zero).numpy()
+    assert (values == 0).sum() == 2 and not np.signbit(values[values == 0]).any()
+    out.append({"seed": str(ZERO_RADIUS_SEED), "calls": [record(values)]})
     mixed = torch.Generator().manual_seed(7)                       # the spare normal of odd short calls lives on
     out.append({"seed": "7", "calls": [record(torch.randn(n, generator=mixed).numpy()) for n in (3, 16, 5, 100, 1, 1, 17, 15, 33)]})
     return out
