@@ -1,186 +1,261 @@
 #include "request/request.h"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
+#include <boost/json/serialize.hpp>
 #include <cmath>
-#include <random>
 #include <set>
 
 #include "base/json.h"
-#include "request/filename.h"
-#include "request/infotext.h"
+#include "support.h"
 
 namespace safelight::request {
 namespace {
 
-Result<Request> read(const std::string& text, bool lenient = false) {
-  return from_json(*parse_json(text), {.ignore_unknown = lenient});
+/// from_json of a text.
+Result<Request> read(std::string_view text, const JsonOptions& options = {}) {
+  const Result<boost::json::value> value = parse_json(text);
+  if (!value) return value.error();
+  return from_json(*value, options);
 }
 
-TEST(Fields, HaveDifferentKeys) {
-  std::set<std::string> keys;
-  for (const Field& field : fields()) {
-    EXPECT_TRUE(keys.insert(std::string(field.key)).second) << field.key;
-    EXPECT_FALSE(field.help.empty()) << field.key;
-    EXPECT_EQ(find_field(field.key), &field);
-  }
-  EXPECT_EQ(find_field("sampler_name"), find_field("sampler"));
-  EXPECT_EQ(find_field("nothing"), nullptr);
-}
-
-TEST(Json, ReadsFieldsAndAliases) {
-  const auto request =
-      read(R"({"prompt": "a cat", "sampler_name": "Euler a", "n_iter": 3, "cfg_scale": 5.5,
-                                "seed": 12345678901, "width": 512, "height": null, "eta": 0.5})");
-  ASSERT_TRUE(request.ok()) << request.error().message;
-  EXPECT_EQ(request->prompt, "a cat");
-  EXPECT_EQ(request->sampler, "Euler a");
-  EXPECT_EQ(request->batch_count, 3);
-  EXPECT_EQ(request->seed, 12345678901);
-  EXPECT_EQ(request->height, 0);
-  EXPECT_EQ(request->eta, 0.5);
-}
-
-TEST(Json, NamesWhatIsWrong) {
-  EXPECT_EQ(read(R"({"promt": "x"})").error().message,
-            "the request has an unknown field 'promt'; did you mean 'prompt'?");
-  EXPECT_TRUE(read(R"({"promt": "x"})", true).ok());
-  EXPECT_EQ(read(R"({"steps": 2.5})").error().message, "steps is 2.5E0; a whole number is needed");
-  EXPECT_EQ(read(R"({"steps": "many"})").error().message,
-            "steps is 'many'; a whole number is needed");
-  EXPECT_EQ(read(R"({"prompt": 3})").error().message, "prompt is 3; a text is needed");
-  EXPECT_FALSE(read("[]").ok());
-  EXPECT_FALSE(read(R"({"cfg_scale": "nan"})").ok());
-}
-
-std::string fault(const std::string& json) {
-  const auto request = read(json);
+std::string failure_of(std::string_view text) {
+  const Result<Request> request = read(text);
   if (!request) return request.error().message;
   const Status good = validate(*request);
-  return good ? "" : good.error().message;
+  return good ? "nothing failed" : good.error().message;
 }
 
-TEST(Validate, SaysWhatIsPossible) {
-  EXPECT_EQ(fault("{}"), "");
-  EXPECT_EQ(fault(R"({"steps": 0})"), "steps is 0; 1 to 1000 is possible");
-  EXPECT_EQ(fault(R"({"width": 130})"),
-            "width is 130; it must be a multiple of 8, such as 128 or 136");
-  EXPECT_EQ(fault(R"({"width": 56})"), "width is 56; at least 64 is needed");
-  EXPECT_EQ(fault(R"({"width": 8192, "height": 8192})"),
-            "8192 x 8192 are 67108864 pixels; at most 16777216 are drawn");
-  EXPECT_EQ(fault(R"({"noise_source": "gpu"})"), "noise_source is 'gpu'; one of cpu, nv is needed");
-  EXPECT_EQ(fault(R"({"guidance_start": 0.8, "guidance_end": 0.2})"),
-            "guidance_start is 0.8, behind guidance_end 0.2");
-  EXPECT_NE(fault(R"({"seed_resize_from_w": 512})"), "");
-  EXPECT_NE(fault(R"({"cfg_scale": 1e300})"), "");
-  Request request;
-  request.prompt = "a\xff";
-  EXPECT_EQ(validate(request).error().message,
-            "prompt is not valid UTF-8 at byte 1; UTF-8 text is needed");
-  request.prompt = std::string("a\0b", 3);
-  EXPECT_FALSE(validate(request).ok());
-  request.prompt = std::string(kMaxPromptBytes + 1, 'a');
-  EXPECT_FALSE(validate(request).ok());
+std::string invalid(const Request& request) {
+  const Status good = validate(request);
+  if (!good) {
+    EXPECT_EQ(good.error().code, ErrorCode::kInvalidArgument);
+  }
+  return good ? "nothing failed" : good.error().message;
 }
 
-TEST(Infotext, IsWrittenAsSdWebuiWritesIt) {
-  Request request;
-  request.prompt = "a cat";
-  request.negative_prompt = "dog";
-  request.seed = 1;
-  request.width = 512;
-  request.height = 768;
-  request.model = "name";
-  request.clip_skip = 2;
-  EXPECT_EQ(to_infotext(request, "abc1234567", "v1"),
-            "a cat\nNegative prompt: dog\nSteps: 20, Sampler: DPM++ 2M, Schedule type: Automatic, "
-            "CFG scale: 7, Seed: 1, "
-            "Size: 512x768, Model hash: abc1234567, Model: name, Clip skip: 2, Version: v1");
-}
-
-// Texts as SD WebUI 1.10, Forge and SD.Next write them.
-TEST(Infotext, ReadsThoseOfOthers) {
-  const auto webui = parse_infotext(
-      "masterpiece, (cat:1.2)\nsecond line\nNegative prompt: bad\nworse\nSteps: 28, Sampler: Euler "
-      "a, Schedule type: "
-      "Karras, CFG scale: 6.5, Seed: 4294967295, Size: 640x384, Model hash: 0123456789, Model: "
-      "some_model, Denoising "
-      "strength: 0.5, ENSD: 31337, Lora hashes: \"a: 1, b: 2\", RNG: NV, Version: v1.10.1");
-  EXPECT_EQ(webui.request.prompt, "masterpiece, (cat:1.2)\nsecond line");
-  EXPECT_EQ(webui.request.negative_prompt, "bad\nworse");
-  EXPECT_EQ(webui.request.steps, 28);
-  EXPECT_EQ(webui.request.schedule, "Karras");
-  EXPECT_EQ(webui.request.cfg_scale, 6.5);
-  EXPECT_EQ(webui.request.seed, 4294967295);
-  EXPECT_EQ(webui.request.width, 640);
-  EXPECT_EQ(webui.request.eta_noise_seed_delta, 31337);
-  EXPECT_EQ(webui.request.noise_source, "nv");
-  ASSERT_EQ(webui.rest.size(), 4U);
-  EXPECT_EQ(webui.rest[2], (std::pair<std::string, std::string>("Lora hashes", "a: 1, b: 2")));
-
-  const auto sdnext = parse_infotext(
-      "cat\nSteps: 20, Size: 512x512, Sampler: Euler a, Scheduler: Karras, Seed: 5, CFG scale: 6, "
-      "App: SD.Next");
-  EXPECT_EQ(sdnext.request.schedule, "Karras");
-  EXPECT_EQ(sdnext.request.seed, 5);
-
-  const auto old =
-      parse_infotext("cat\nSteps: 20, Sampler: DPM++ 2M Karras, CFG scale: 7, Seed: 1");
-  EXPECT_EQ(old.request.sampler, "DPM++ 2M Karras");
-
-  const auto words = parse_infotext("just: words, and more");
-  EXPECT_EQ(words.request.prompt, "just: words, and more");
-}
-
-TEST(Infotext, KeepsEveryRequestExactly) {
-  const std::vector<std::string> nasty{"",
-                                       "cat",
-                                       "two\nlines",
-                                       "x\nNegative prompt: y",
-                                       "Steps: 1, a: b, c: d",
-                                       "ends\nSteps: 20, Seed: 3, Size: 8x8",
-                                       "\n\n lead and trail \n",
-                                       "quotes \" and, colons: here",
-                                       "猫 😀 \\(x\\)",
-                                       "Negative prompt:"};
-  std::mt19937 random(3);
-  const auto pick = [&](int64_t low, int64_t high) {
-    return std::uniform_int_distribution<int64_t>(low, high)(random);
-  };
-  for (int trial = 0; trial < 500; ++trial) {
-    Request request;
-    request.prompt = nasty[static_cast<size_t>(pick(0, 9))];
-    request.negative_prompt = nasty[static_cast<size_t>(pick(0, 9))];
-    request.model = trial % 3 ? "plain" : "odd, \"name\": x";
-    request.seed = pick(0, int64_t{1} << 50);
-    request.steps = pick(1, 1000);
-    request.width = 8 * pick(8, 100);
-    request.height = 8 * pick(8, 100);
-    request.cfg_scale = static_cast<double>(pick(0, 300)) / 7;
-    if (trial % 2) request.eta = static_cast<double>(pick(0, 10)) / 10;
-    if (trial % 5 == 0) request.emphasis = "no-norm";
-    if (trial % 7 == 0) request.subseed_strength = 0.25, request.subseed = pick(0, 99);
-    if (trial % 4 == 0) request.s_tmax = static_cast<double>(pick(1, 50));
-    const std::string text = to_infotext(request, "0123456789", "Safelight");
-    EXPECT_EQ(parse_infotext(text).request, request) << text;
+TEST(Fields, NamesAndAliasesAreUnique) {
+  std::set<std::string> names;
+  for (const Field& field : fields()) {
+    std::string all = fmt::format("{} {}", field.key, field.aliases);
+    for (size_t at = 0; at < all.size();) {
+      const size_t end = std::min(all.find(' ', at), all.size());
+      if (end > at) {
+        EXPECT_TRUE(names.insert(all.substr(at, end - at)).second) << all;
+      }
+      at = end + 1;
+    }
   }
 }
 
-TEST(FileName, FillsThePattern) {
+TEST(Fields, CoverEveryMemberOfARequest) {
+  // As many members as the table has fields, each another one.
+  std::set<size_t> offsets;
+  const Request request;
+  const auto* base = reinterpret_cast<const char*>(&request);
+  size_t bytes = 0;
+  for (const Field& field : fields()) {
+    std::visit(
+        [&](auto member) {
+          offsets.insert(
+              static_cast<size_t>(reinterpret_cast<const char*>(&(request.*member)) - base));
+          bytes += sizeof(request.*member);
+        },
+        field.member);
+  }
+  EXPECT_EQ(offsets.size(), fields().size());
+  EXPECT_EQ(bytes, sizeof(Request)) << "a member is missing in the table";
+}
+
+TEST(Fields, DefaultsAreValidAndRead) {
+  EXPECT_EQ(invalid(Request{}), "nothing failed");
+  const auto default_of = [](std::string_view key) { return default_text(*find_field(key)); };
+  EXPECT_EQ(default_of("steps"), "20");
+  EXPECT_EQ(default_of("cfg_scale"), "7");
+  EXPECT_EQ(default_of("sampler"), "DPM++ 2M");
+  EXPECT_EQ(default_of("s_tmax"), "inf");
+  EXPECT_EQ(default_of("eta"), "");
+}
+
+TEST(Json, EveryFieldComesBack) {
+  for (uint32_t seed = 0; seed < 300; ++seed) {
+    const Request request = random_request(seed);
+    const std::string text = boost::json::serialize(to_json(request));
+    const Result<Request> back = read(text);
+    ASSERT_TRUE(back) << back.error().message;
+    EXPECT_EQ(*back, request) << text;
+  }
+  EXPECT_TRUE(to_json(Request{}).empty());
+}
+
+TEST(Json, TakesTheNamesOfSdWebui) {
+  const Result<Request> request = read(R"({
+      "prompt": "a", "negative_prompt": "b", "sampler_name": "Euler a", "scheduler": "Karras",
+      "n_iter": 2, "cfg_scale": 5.5, "width": 512.0, "seed": "17", "eta": null, "s_tmax": null,
+      "seed_resize_from_h": -1, "seed_resize_from_w": -1,
+      "override_settings": {"CLIP_stop_at_last_layers": 2, "sd_model_checkpoint": "m [1234]"}})");
+  ASSERT_TRUE(request) << request.error().message;
+  EXPECT_EQ(request->prompt, "a");
+  EXPECT_EQ(request->negative_prompt, "b");
+  EXPECT_EQ(request->sampler, "Euler a");
+  EXPECT_EQ(request->schedule, "Karras");
+  EXPECT_EQ(request->batch_count, 2);
+  EXPECT_EQ(request->cfg_scale, 5.5);
+  EXPECT_EQ(request->width, 512);
+  EXPECT_EQ(request->seed, 17);
+  EXPECT_EQ(request->eta, std::nullopt);
+  EXPECT_EQ(request->s_tmax, Request{}.s_tmax);
+  EXPECT_EQ(request->seed_resize_from_w, 0);
+  EXPECT_EQ(request->clip_skip, 2);
+  EXPECT_EQ(request->model, "m [1234]");
+  EXPECT_EQ(invalid(*request), "nothing failed");
+}
+
+TEST(Json, UnknownKeysNameTheNearest) {
+  EXPECT_EQ(failure_of(R"({"promt": "a"})"),
+            "the request has an unknown field 'promt'; did you mean 'prompt'?");
+  EXPECT_EQ(failure_of(R"({"save_images": true})"),
+            "the request has an unknown field 'save_images'");
+  EXPECT_EQ(failure_of(R"({"override_settings": {"sampels_format": "png"}})"),
+            "the request has an unknown field 'sampels_format'");
+  EXPECT_EQ(failure_of(R"({"override_settings": {"override_settings": {}}})"),
+            "the request has an unknown field 'override_settings'");
+  EXPECT_TRUE(read(R"({"promt": "a", "override_settings": {"samples_format": "png"}})",
+                   {.ignore_unknown = true}));
+}
+
+TEST(Json, OneFieldUnderTwoNamesIsAnError) {
+  const std::string_view twice = R"({"sampler": "Euler", "sampler_name": "Heun"})";
+  EXPECT_EQ(failure_of(twice),
+            "the request has 'sampler' and 'sampler_name', which are one field; leave one out");
+  const Result<Request> lenient = read(twice, {.ignore_unknown = true});
+  ASSERT_TRUE(lenient);
+  EXPECT_EQ(lenient->sampler, "Heun");
+}
+
+TEST(Json, WrongTypesAreNamed) {
+  EXPECT_EQ(failure_of("[]"), "a request is a JSON object");
+  EXPECT_EQ(failure_of(R"({"prompt": 7})"), "prompt is 7; a text is needed");
+  EXPECT_EQ(failure_of(R"({"prompt": ["a"]})"), "prompt is [\"a\"]; a text is needed");
+  EXPECT_EQ(failure_of(R"({"steps": true})"), "steps is true; a number is needed");
+  EXPECT_EQ(failure_of(R"({"steps": {}})"), "steps is {}; a number is needed");
+  EXPECT_EQ(failure_of(R"({"steps": "many"})"), "steps is 'many'; a whole number is needed");
+  EXPECT_EQ(failure_of(R"({"steps": 20.5})"),
+            "steps is 2.05E1; a whole number is needed, at most 2^53");
+  EXPECT_EQ(failure_of(R"({"seed": 18446744073709551615})"),
+            "seed is 18446744073709551615; a whole number is needed, at most 2^53");
+  EXPECT_EQ(failure_of(R"({"cfg_scale": "nan"})"), "cfg_scale is 'nan'; a number is needed");
+  EXPECT_EQ(failure_of(R"({"override_settings": []})"), "override_settings is a JSON object");
+  EXPECT_EQ(failure_of(fmt::format(R"({{"steps": "{}"}})", std::string(1000, '9'))),
+            fmt::format("steps is '{}...'; a whole number is needed", std::string(80, '9')));
+}
+
+TEST(Json, LargeNumbersAreErrors) {
+  EXPECT_EQ(failure_of(R"({"cfg_scale": 1e999})"), "bad JSON at byte 19: exponent overflow");
+  EXPECT_EQ(failure_of(R"({"steps": 1e300})"),
+            "steps is 1E300; a whole number is needed, at most 2^53");
+}
+
+TEST(Validate, RangesOfNumbers) {
   Request request;
-  request.prompt = "a/b: \"cat\"\n..";
-  request.seed = 7;
-  request.width = 64;
-  const FileNameFacts facts{request, "model", "abc"};
-  EXPECT_EQ(file_name("[seq]-[model_name]-[seed]-[width]", facts, 12), "00012-model-7-64");
-  EXPECT_EQ(file_name("[prompt]", facts, 1), "a_b_ _cat__");
-  EXPECT_EQ(file_name("[prompt_words]", facts, 1), "a_b _cat_");
-  EXPECT_EQ(file_name("..", facts, 1), "picture");
-  EXPECT_EQ(file_name("../x[", facts, 1), "_x[");
-  EXPECT_LE(file_name(std::string(5000, 'x'), facts, 1).size(), 200U);
-  EXPECT_EQ(file_name("[uuid]", facts, 1).size(), 36U);
-  EXPECT_TRUE(check_file_name_pattern("[seq]-[date]-[datetime]-[time]").ok());
-  EXPECT_NE(check_file_name_pattern("[sed]").error().message.find("'[sed]'"), std::string::npos);
+  request.steps = 0;
+  EXPECT_EQ(invalid(request), "steps is 0; 1 to 1000 is possible");
+  request = {};
+  request.steps = 1001;
+  EXPECT_EQ(invalid(request), "steps is 1001; 1 to 1000 is possible");
+  request = {};
+  request.seed = -2;
+  EXPECT_EQ(invalid(request), "seed is -2; -1 to 9007199254740992 is possible");
+  request = {};
+  request.subseed_strength = 1.5;
+  EXPECT_EQ(invalid(request), "subseed_strength is 1.5; 0 to 1 is possible");
+}
+
+TEST(Validate, EveryNumberRefusesNanAndInfinity) {
+  for (const Field& field : fields()) {
+    for (const double value : {std::nan(""), HUGE_VAL, -HUGE_VAL}) {
+      Request request;
+      if (const auto* real = std::get_if<double Request::*>(&field.member)) {
+        request.** real = value;
+      } else if (const auto* maybe = std::get_if<std::optional<double> Request::*>(&field.member)) {
+        request.** maybe = value;
+      } else {
+        continue;
+      }
+      const bool unbounded = field.key == "s_tmax" && value == HUGE_VAL;
+      EXPECT_EQ(invalid(request) == "nothing failed", unbounded) << field.key << value;
+    }
+  }
+}
+
+TEST(Validate, SizesNameTheNearestValidOnes) {
+  const auto with_width = [](int64_t width) {
+    Request request;
+    request.width = width;
+    return invalid(request);
+  };
+  EXPECT_EQ(with_width(0), "nothing failed");
+  EXPECT_EQ(with_width(64), "nothing failed");
+  EXPECT_EQ(with_width(8192), "nothing failed");
+  EXPECT_EQ(with_width(513), "width is 513; it must be a multiple of 8, such as 512 or 520");
+  EXPECT_EQ(with_width(7), "width is 7; it must be a multiple of 8, such as 64 or 72");
+  EXPECT_EQ(with_width(56), "width is 56; at least 64 is needed");
+  EXPECT_EQ(with_width(8200), "width is 8200; 0 to 8192 is possible");
+  EXPECT_EQ(with_width(-8), "width is -8; 0 to 8192 is possible");
+  Request request;
+  request.width = request.height = 8192;
+  EXPECT_EQ(invalid(request), "8192 x 8192 are 67108864 pixels; at most 16777216 are drawn");
+}
+
+TEST(Validate, Texts) {
+  Request request;
+  request.prompt = std::string(kMaxPromptBytes, 'a');
+  EXPECT_EQ(invalid(request), "nothing failed");
+  request.prompt += 'a';
+  EXPECT_EQ(invalid(request), "prompt is 1048577 bytes long; at most 1048576 are read");
+  request.prompt = "ab\xC3(";
+  EXPECT_EQ(invalid(request), "prompt is not valid UTF-8 at byte 2; UTF-8 text is needed");
+  request.prompt = std::string("a\0b", 3);
+  EXPECT_EQ(invalid(request), "prompt is a text with a zero byte; plain text is needed");
+  request = {};
+  request.noise_source = "gpu";
+  EXPECT_EQ(invalid(request), "noise_source is 'gpu'; one of cpu, nv is needed");
+  request = {};
+  request.emphasis = "";
+  EXPECT_EQ(invalid(request), "emphasis is ''; one of original, no-norm, ignore is needed");
+}
+
+TEST(Validate, FieldsThatBelongTogether) {
+  Request request;
+  request.guidance_start = 0.6;
+  request.guidance_end = 0.5;
+  EXPECT_EQ(invalid(request), "guidance_start is 0.6, behind guidance_end 0.5");
+  request = {};
+  request.seed_resize_from_w = 64;
+  EXPECT_EQ(invalid(request),
+            "seed_resize_from_w and seed_resize_from_h are given together or not at all");
+  request.seed_resize_from_h = 65;
+  EXPECT_EQ(invalid(request), "a seed_resize_from size is 65; multiples of 8 are possible");
+}
+
+TEST(SetText, TakesNumbersAsFlagsGiveThem) {
+  Request request;
+  const auto set = [&](std::string_view key, std::string_view text) {
+    const Status done = set_text(request, *find_field(key), text);
+    return done ? "" : done.error().message;
+  };
+  EXPECT_EQ(set("steps", " 30 "), "");
+  EXPECT_EQ(request.steps, 30);
+  EXPECT_EQ(set("eta", "0.5"), "");
+  EXPECT_EQ(request.eta, 0.5);
+  EXPECT_EQ(set("s_tmax", "inf"), "");
+  EXPECT_EQ(set("steps", "3x"), "steps is '3x'; a whole number is needed");
+  EXPECT_EQ(set("steps", ""), "steps is ''; a whole number is needed");
+  EXPECT_EQ(set("seed", "99999999999999999999"),
+            "seed is '99999999999999999999'; a whole number is needed");
+  EXPECT_EQ(set("cfg_scale", "1e999"), "cfg_scale is '1e999'; a number is needed");
+  EXPECT_EQ(request.steps, 30);
 }
 
 }  // namespace
