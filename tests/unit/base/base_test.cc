@@ -7,6 +7,7 @@
 #include "base/file.h"
 #include "base/hash.h"
 #include "base/json.h"
+#include "base/log.h"
 #include "base/random.h"
 #include "base/tensor.h"
 #include "base/text.h"
@@ -40,6 +41,8 @@ TEST_F(Files, SaysWhatIsWrong) {
             folder_.string() + ": is not a regular file");
   std::ofstream(folder_ / "big") << "123456";
   EXPECT_EQ(read_file(folder_ / "big", 5).error().code, ErrorCode::kInvalidArgument);
+  EXPECT_EQ(read_file(folder_ / "big", 5).error().message,
+            (folder_ / "big").string() + ": has 6 bytes; at most 5 are read here");
   EXPECT_FALSE(write_file_atomically(folder_, "x").ok());
   EXPECT_FALSE(write_file_atomically(folder_ / "big" / "below", "x").ok());
   EXPECT_FALSE(check_writable(folder_ / "big" / "below").ok());
@@ -59,6 +62,11 @@ TEST_F(Files, HashesKnownText) {
   // FIPS 180-4's example.
   constexpr auto kAbc = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
   EXPECT_EQ(sha256(std::as_bytes(std::span("abc", 3))), kAbc);
+  EXPECT_EQ(sha256({}), "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
+  // NIST's long message: a million times "a".
+  const std::string long_text(1000000, 'a');
+  EXPECT_EQ(sha256(std::as_bytes(std::span(long_text))),
+            "cdc76e5c9914fb9281a1c7e284d73e67f1809a48a497200e046d39ccc7112cd0");
   std::ofstream(folder_ / "abc") << "abc";
   EXPECT_EQ(*sha256_file(folder_ / "abc"), kAbc);
   EXPECT_EQ(sha256_file(folder_ / "none").error().code, ErrorCode::kNotFound);
@@ -90,6 +98,8 @@ TEST(Text, ChecksUtf8) {
   EXPECT_EQ(utf8_prefix("a猫b", 3), "a");
   EXPECT_EQ(utf8_prefix("a猫b", 4), "a猫");
   EXPECT_EQ(trimmed(" \t x y \n"), "x y");
+  EXPECT_EQ(trimmed(" \n"), "");
+  EXPECT_EQ(ascii_lower("DPM++ 2M É"), "dpm++ 2m É");
 }
 
 TEST(Tensors, MeasureTheirDistance) {
@@ -109,6 +119,14 @@ TEST(Errors, HaveOneRowEach) {
     EXPECT_NE(error_info(code).exit_status, 0);
   }
   EXPECT_EQ((Error{ErrorCode::kIo, "broken"}.in("file").message), "file: broken");
+}
+
+TEST(Logging, KnowsItsLevels) {
+  for (const char* level : {"trace", "debug", "info", "error", "off", "warn"}) {
+    EXPECT_TRUE(init_logging(level).ok()) << level;
+  }
+  EXPECT_EQ(init_logging("loud").error().message,
+            "log level 'loud' is unknown; one of trace, debug, info, warn, error, off is needed");
 }
 
 TEST(RandomSeeds, Differ) { EXPECT_NE(random_seed(), random_seed()); }
