@@ -15,6 +15,7 @@ THIRD_PARTY = {
     "boost/json": None,
     "fmt/": None,
     "spdlog/": None,
+    "boost/math": ("diffusion",),
     "boost/beast": ("http",),
     "boost/asio": ("http",),
     "boost/url": ("http",),

@@ -24,7 +24,7 @@ class NoiseSchedule {
                                      Prediction prediction);
   /// Stable Diffusion 1.x: 0.00085 to 0.012 in 1000 steps, predicting noise.
   static NoiseSchedule sd1() { return scaled_linear(0.00085, 0.012, 1000, Prediction::kEpsilon); }
-  /// From alpha-bars, most picture first.
+  /// From alpha-bars, most picture first; at least two, falling, within (0, 1).
   NoiseSchedule(std::vector<float> alphas_cumprod, Prediction prediction);
 
   int64_t size() const { return static_cast<int64_t>(alphas_cumprod_.size()); }

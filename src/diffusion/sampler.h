@@ -36,7 +36,7 @@ struct SamplerOptions {
 struct SampleInputs {
   const NoiseSchedule& schedule;
   Spacing spacing = Spacing::kAutomatic;
-  int64_t steps = 20;
+  int64_t steps = 20;  ///< at least 1
   SamplerOptions options;
   ImageNoise& noise;            ///< not yet drawn from
   std::vector<uint64_t> seeds;  ///< of the pictures, for the SDE samplers' Brownian motion
@@ -53,9 +53,9 @@ struct SamplerInfo {
   bool uses_spacing;  ///< false: other spacings change nothing
   bool stochastic;    ///< draws noise while it runs, by default
   bool brownian;      ///< that noise is a Brownian motion's
-  bool discards_penultimate;   ///< one step more is spaced, and the last sigma before 0 left out
-  int evaluations;             ///< of the model in a step
-  double eta;                  ///< default
+  bool discards_penultimate;  ///< one step more is spaced, and the last sigma before 0 left out
+  int evaluations;  ///< of the model in a step; the step to sigma 0 needs one, PLMS's first two
+  double eta;       ///< default
   std::string_view reference;  ///< the function that it equals
   Result<Tensor> (*function)(SamplerRun& run);
 };
