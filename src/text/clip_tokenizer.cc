@@ -1,7 +1,6 @@
 #include "text/clip_tokenizer.h"
 
 #include <algorithm>
-#include <limits>
 #include <queue>
 
 #include "text/clip_merges.h"
@@ -11,8 +10,9 @@ namespace safelight::text {
 namespace {
 
 constexpr int32_t kFirstMerged = 512;  // behind the bytes, plain and ending a word
-constexpr std::string_view kBeginMark = "<|startoftext|>", kEndMark = "<|endoftext|>";
-constexpr std::u32string_view kMarks[] = {U"<|startoftext|>", U"<|endoftext|>"};
+constexpr std::string_view kMarkOpening = "<|", kBeginMark = "<|startoftext|>",
+                           kEndMark = "<|endoftext|>";
+constexpr std::u32string_view kLoweredMarks[] = {U"<|startoftext|>", U"<|endoftext|>"};
 
 /// The bytes in the order of their tokens: printable ones first (GPT-2's bytes_to_unicode).
 std::array<uint8_t, 256> bytes_in_order() {
@@ -29,8 +29,9 @@ std::array<uint8_t, 256> bytes_in_order() {
   return order;
 }
 
-uint64_t pair_key(int32_t left, int32_t right) {
-  return static_cast<uint64_t>(static_cast<uint32_t>(left)) << 32 | static_cast<uint32_t>(right);
+/// The first slot to look for a pair of tokens in (multiplicative hashing).
+size_t first_slot(uint32_t left, uint32_t right, int bits) {
+  return (left << 16 | right) * 0x9E3779B1U >> (32 - bits);
 }
 
 /// The length of an English contraction ('s, 't, 're, 've, 'm, 'll, 'd) at the front of the text; 0
@@ -45,7 +46,7 @@ size_t contraction(std::u32string_view text) {
 /// Where the pieces end of a mark at the front of lowered text; empty for none. Written in capitals
 /// it is no mark but three words: "<|", its name and "|>".
 std::vector<size_t> mark_pieces(std::u32string_view text) {
-  for (const std::u32string_view mark : kMarks) {
+  for (const std::u32string_view mark : kLoweredMarks) {
     if (text.starts_with(mark)) return {2, mark.size() - 2, mark.size()};
   }
   return {};
@@ -72,26 +73,38 @@ const ClipTokenizer& ClipTokenizer::instance() {
 ClipTokenizer::ClipTokenizer() {
   const std::array<uint8_t, 256> order = bytes_in_order();
   for (size_t i = 0; i < order.size(); ++i) byte_token_[order[i]] = static_cast<int32_t>(i);
-  merges_.reserve(kClipMerges.size());
-  for (const auto& [left, right] : kClipMerges) {
-    const auto rank = static_cast<int32_t>(pairs_.size());
-    merges_.emplace(pair_key(left, right), Merge{rank, kFirstMerged + rank});
-    pairs_.emplace_back(left, right);
+  slots_.assign(size_t{1} << kSlotBits, kNoMerge);
+  for (size_t rank = 0; rank < kClipMerges.size(); ++rank) {
+    size_t slot = first_slot(kClipMerges[rank].left, kClipMerges[rank].right, kSlotBits);
+    while (slots_[slot] != kNoMerge) slot = (slot + 1) % slots_.size();
+    slots_[slot] = static_cast<uint16_t>(rank);
   }
+}
+
+uint16_t ClipTokenizer::find_merge(int32_t left, int32_t right) const {
+  size_t slot = first_slot(static_cast<uint32_t>(left), static_cast<uint32_t>(right), kSlotBits);
+  for (; slots_[slot] != kNoMerge; slot = (slot + 1) % slots_.size()) {
+    const ClipMerge& merge = kClipMerges[slots_[slot]];
+    if (merge.left == left && merge.right == right) break;
+  }
+  return slots_[slot];
 }
 
 std::vector<int32_t> ClipTokenizer::encode(std::string_view text) const {
   std::vector<int32_t> tokens;
-  while (!text.empty()) {
-    const size_t begin = std::min(text.find(kBeginMark), text.size()),
-                 end = std::min(text.find(kEndMark), text.size());
-    const size_t mark = std::min(begin, end);
-    encode_plain(text.substr(0, mark), tokens);
-    text.remove_prefix(mark);
-    if (text.empty()) break;
-    tokens.push_back(begin < end ? kBegin : kEnd);
-    text.remove_prefix(begin < end ? kBeginMark.size() : kEndMark.size());
+  size_t begin = 0, at = 0;
+  while ((at = text.find(kMarkOpening, at)) != std::string_view::npos) {
+    const std::string_view rest = text.substr(at);
+    const bool is_begin = rest.starts_with(kBeginMark), is_end = rest.starts_with(kEndMark);
+    if (!is_begin && !is_end) {
+      at += kMarkOpening.size();
+      continue;
+    }
+    encode_plain(text.substr(begin, at - begin), tokens);
+    tokens.push_back(is_begin ? kBegin : kEnd);
+    begin = at += is_begin ? kBeginMark.size() : kEndMark.size();
   }
+  encode_plain(text.substr(begin), tokens);
   return tokens;
 }
 
@@ -137,8 +150,8 @@ void ClipTokenizer::encode_word(std::string_view bytes, std::vector<int32_t>& to
   const auto consider = [&](int32_t left) {
     if (left < 0 || nodes[left].after < 0) return;
     const int32_t a = nodes[left].token, b = nodes[nodes[left].after].token;
-    const auto found = merges_.find(pair_key(a, b));
-    if (found != merges_.end()) queue.push({found->second.rank, left, a, b});
+    const uint16_t rank = find_merge(a, b);
+    if (rank != kNoMerge) queue.push({rank, left, a, b});
   };
   for (int32_t i = 0; i + 1 < count; ++i) consider(i);
   while (!queue.empty()) {
@@ -160,8 +173,8 @@ void ClipTokenizer::encode_word(std::string_view bytes, std::vector<int32_t>& to
 }
 
 std::string ClipTokenizer::decode(const std::vector<int32_t>& tokens) const {
-  std::array<uint8_t, 256> order = bytes_in_order();
-  std::string text;
+  const std::array<uint8_t, 256> order = bytes_in_order();
+  std::string bytes;
   std::vector<int32_t> stack;
   for (const int32_t token : tokens) {
     if (token < 0 || token >= kBegin) continue;
@@ -170,16 +183,18 @@ std::string ClipTokenizer::decode(const std::vector<int32_t>& tokens) const {
       const int32_t part = stack.back();
       stack.pop_back();
       if (part >= kFirstMerged) {
-        const auto& [left, right] = pairs_[static_cast<size_t>(part - kFirstMerged)];
+        const auto& [left, right] = kClipMerges[static_cast<size_t>(part - kFirstMerged)];
         stack.push_back(right);
         stack.push_back(left);
         continue;
       }
-      text += static_cast<char>(order[static_cast<size_t>(part % 256)]);
-      if (part >= 256) text += ' ';
+      bytes += static_cast<char>(order[static_cast<size_t>(part % 256)]);
+      if (part >= 256) bytes += ' ';
     }
   }
-  if (!text.empty() && text.back() == ' ') text.pop_back();
+  if (!bytes.empty() && bytes.back() == ' ') bytes.pop_back();
+  std::string text;
+  for (const char32_t code : decode_utf8(bytes)) append_utf8(text, code);
   return text;
 }
 

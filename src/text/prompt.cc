@@ -1,5 +1,6 @@
 #include "text/prompt.h"
 
+#include <algorithm>
 #include <charconv>
 #include <optional>
 
@@ -8,57 +9,70 @@
 namespace safelight::text {
 namespace {
 
+using CodeView = std::u32string_view;
+
 constexpr double kRound = 1.1, kSquare = 1 / 1.1;
 constexpr size_t kMaxOpen = 256;  // brackets of a kind: keeps the work linear
-constexpr std::string_view kBreak = "BREAK";
-constexpr std::string_view kSpace = " \t\n\r\f\v";
+constexpr CodeView kBreak = U"BREAK", kSpecial = U"\\()[]:", kEscaped = U"\\()[]";
 
-bool is_space(char c) { return kSpace.find(c) != std::string_view::npos; }
+// White space and parts of words as in Python's `re`.
+bool is_space(char32_t code) {
+  return classify(code) == CodeClass::kSpace || (code >= 0x1C && code <= 0x1F);
+}
+bool is_word(char32_t code) {
+  const CodeClass its_class = classify(code);
+  return its_class == CodeClass::kLetter || its_class == CodeClass::kNumber || code == U'_';
+}
 
-/// ":1.5)" at the front of the text: its weight and length.
+/// A weight ": 1.5 )" at the front of a text, and its length there.
 struct WeightMark {
   double weight;
   size_t length;
 };
-std::optional<WeightMark> weight_mark(std::string_view text) {
+std::optional<WeightMark> weight_mark(CodeView text) {
   size_t at = 1;
   const auto skip_space = [&] {
     while (at < text.size() && is_space(text[at])) ++at;
   };
   skip_space();
-  if (at < text.size() && text[at] == '+') ++at;  // from_chars takes only a minus
-  if (at >= text.size() || (text[at] == '-' && text[at - 1] == '+')) return std::nullopt;
-  double weight = 0;
-  const auto [end, failure] = std::from_chars(text.data() + at, text.data() + text.size(), weight,
-                                              std::chars_format::fixed);
-  if (failure != std::errc()) return std::nullopt;
-  const char last = *(end - 1);
-  if (last != '.' && (last < '0' || last > '9')) return std::nullopt;  // "inf", "nan"
-  at = static_cast<size_t>(end - text.data());
+  std::string number;
+  if (at < text.size() && (text[at] == U'+' || text[at] == U'-')) {
+    if (text[at++] == U'-') number = "-";
+  }
+  for (; at < text.size(); ++at) {
+    const int digit = decimal_digit(text[at]);
+    if (digit < 0 && text[at] != U'.') break;
+    number += digit < 0 ? '.' : static_cast<char>('0' + digit);
+  }
   skip_space();
-  if (at >= text.size() || text[at] != ')') return std::nullopt;
+  if (at >= text.size() || text[at] != U')') return std::nullopt;
+  double weight = 0;
+  const char* last = number.data() + number.size();
+  const auto [end, failure] =
+      std::from_chars(number.data(), last, weight, std::chars_format::fixed);
+  if (failure != std::errc() || end != last) return std::nullopt;
   return WeightMark{weight, at + 1};
 }
 
-/// Whether the character that ends `before`, or begins `after`, is part of a word.
-bool ends_in_word(std::string_view before) {
-  if (before.empty()) return false;
-  size_t begin = before.size() - 1;
-  while (begin > 0 && (static_cast<unsigned char>(before[begin]) & 0xC0) == 0x80) --begin;
-  const char32_t code = decode_utf8(before.substr(begin)).back();
-  return code == U'_' || classify(code) == CodeClass::kLetter ||
-         classify(code) == CodeClass::kNumber;
-}
-bool begins_in_word(std::string_view after) {
-  if (after.empty()) return false;
-  const char32_t code = decode_utf8(after.substr(0, 4)).front();
-  return code == U'_' || classify(code) == CodeClass::kLetter ||
-         classify(code) == CodeClass::kNumber;
+/// A BREAK as a word of its own, with the white space around it.
+struct BreakMark {
+  size_t begin, end;
+};
+std::optional<BreakMark> find_break(CodeView text) {
+  for (size_t at = text.find(kBreak); at != CodeView::npos; at = text.find(kBreak, at + 1)) {
+    size_t begin = at, end = at + kBreak.size();
+    if ((begin > 0 && is_word(text[begin - 1])) || (end < text.size() && is_word(text[end])))
+      continue;
+    while (begin > 0 && is_space(text[begin - 1])) --begin;
+    while (end < text.size() && is_space(text[end])) ++end;
+    return BreakMark{begin, end};
+  }
+  return std::nullopt;
 }
 
 class Parser {
  public:
-  std::vector<PromptPart> parse(std::string_view prompt) {
+  std::vector<PromptPart> parse(CodeView prompt) {
     while (!prompt.empty()) prompt.remove_prefix(take(prompt));
     for (const size_t open : round_) multiply(open, kRound);
     for (const size_t open : square_) multiply(open, kSquare);
@@ -67,82 +81,82 @@ class Parser {
 
  private:
   /// Reads one item from the front; gives its length.
-  size_t take(std::string_view text) {
+  size_t take(CodeView text) {
     switch (text[0]) {
-      case '\\':
+      case U'\\':
         return take_escape(text);
-      case '(':
-        if (round_.size() >= kMaxOpen) return literal(text.substr(0, 1));
-        round_.push_back(parts_.size());
-        return 1;
-      case '[':
-        if (square_.size() >= kMaxOpen) return literal(text.substr(0, 1));
-        square_.push_back(parts_.size());
-        return 1;
-      case ')':
-        return close(round_, kRound, text);
-      case ']':
-        return close(square_, kSquare, text);
-      case ':': {
+      case U'(':
+        return open(round_, text);
+      case U'[':
+        return open(square_, text);
+      case U')':
+        return close(round_, kRound, text.substr(0, 1));
+      case U']':
+        return close(square_, kSquare, text.substr(0, 1));
+      case U':': {
         const std::optional<WeightMark> mark = weight_mark(text);
         if (!mark) return literal(text.substr(0, 1));
-        if (round_.empty()) return literal(text.substr(0, mark->length));
-        close(round_, mark->weight, text);
-        return mark->length;
+        return close(round_, mark->weight, text.substr(0, mark->length));
       }
       default:
-        return take_plain(text.substr(0, text.find_first_of("\\()[]:")));
+        return take_plain(text.substr(0, text.find_first_of(kSpecial)));
     }
   }
 
-  size_t take_escape(std::string_view text) {
-    const bool escapes =
-        text.size() > 1 && std::string_view("()[]\\").find(text[1]) != std::string_view::npos;
+  size_t take_escape(CodeView text) {
+    const bool escapes = text.size() > 1 && kEscaped.find(text[1]) != CodeView::npos;
     // A backslash before anything else is itself dropped, as SD WebUI does.
-    literal(escapes ? text.substr(1, 1) : std::string_view());
-    return escapes ? 2 : 1;
+    return 1 + literal(text.substr(1, escapes ? 1 : 0));
   }
 
-  size_t close(std::vector<size_t>& open, double factor, std::string_view text) {
-    if (open.empty()) return literal(text.substr(0, 1));
-    multiply(open.back(), factor);
-    open.pop_back();
+  size_t open(std::vector<size_t>& brackets, CodeView text) {
+    if (brackets.size() >= kMaxOpen) return literal(text.substr(0, 1));
+    brackets.push_back(parts_.size());
+    joins_ = false;
     return 1;
   }
 
-  size_t literal(std::string_view text) {
-    parts_.push_back({std::string(text)});
+  /// Ends what the last open bracket holds; `text`, which does so, is text itself where none is.
+  size_t close(std::vector<size_t>& brackets, double factor, CodeView text) {
+    if (brackets.empty()) return literal(text);
+    multiply(brackets.back(), factor);
+    brackets.pop_back();
+    joins_ = false;
     return text.size();
   }
 
-  /// Text without brackets: cut at the word BREAK, with the white space around it.
-  size_t take_plain(std::string_view text) {
-    size_t begin = 0;
-    for (size_t at = text.find(kBreak); at != std::string_view::npos;
-         at = text.find(kBreak, at + 1)) {
-      const size_t end = at + kBreak.size();
-      if (ends_in_word(text.substr(0, at)) || begins_in_word(text.substr(end))) continue;
-      std::string_view before = text.substr(begin, at - begin);
-      while (!before.empty() && is_space(before.back())) before.remove_suffix(1);
-      literal(before);
-      parts_.push_back({"", 1, true});
-      begin = end;
-      while (begin < text.size() && is_space(text[begin])) ++begin;
-      at = begin - 1;
+  size_t literal(CodeView text) {
+    if (!joins_) parts_.emplace_back();
+    joins_ = true;
+    for (const char32_t code : text) append_utf8(parts_.back().text, code);
+    return text.size();
+  }
+
+  /// Text without brackets, cut at the word BREAK.
+  size_t take_plain(CodeView text) {
+    CodeView rest = text;
+    while (const std::optional<BreakMark> mark = find_break(rest)) {
+      literal(rest.substr(0, mark->begin));
+      parts_.push_back({.text = "", .weight = 1, .is_break = true});
+      joins_ = false;
+      rest.remove_prefix(mark->end);
     }
-    literal(text.substr(begin));
+    literal(rest);
     return text.size();
   }
 
   void multiply(size_t from, double factor) {
-    for (size_t i = from; i < parts_.size(); ++i) parts_[i].weight *= factor;
+    for (size_t i = from; i < parts_.size(); ++i) {
+      double& weight = parts_[i].weight;
+      weight = std::clamp(weight * factor, -kMaxPromptWeight, kMaxPromptWeight);
+    }
   }
 
   std::vector<PromptPart> merged() const {
     std::vector<PromptPart> result;
     for (const PromptPart& part : parts_) {
       if (part.is_break) {
-        result.push_back({"", 1, true});
+        result.push_back({.text = "", .weight = 1, .is_break = true});
       } else if (!result.empty() && !result.back().is_break &&
                  result.back().weight == part.weight) {
         result.back().text += part.text;
@@ -150,16 +164,19 @@ class Parser {
         result.push_back(part);
       }
     }
-    if (result.empty()) result.push_back({});
+    if (result.empty()) result.emplace_back();
     return result;
   }
 
   std::vector<PromptPart> parts_;
-  std::vector<size_t> round_, square_;
+  std::vector<size_t> round_, square_;  ///< open brackets: the number of their first part
+  bool joins_ = false;                  ///< the last part is text, and no bracket stands behind it
 };
 
 }  // namespace
 
-std::vector<PromptPart> parse_prompt(std::string_view prompt) { return Parser().parse(prompt); }
+std::vector<PromptPart> parse_prompt(std::string_view prompt) {
+  return Parser().parse(decode_utf8(prompt));
+}
 
 }  // namespace safelight::text

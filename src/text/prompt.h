@@ -14,11 +14,15 @@ struct PromptPart {
   bool operator==(const PromptPart&) const = default;
 };
 
+/// Weights stay within this, so that no prompt makes infinities.
+constexpr double kMaxPromptWeight = 1e6;
+
 /// Reads SD WebUI's attention language (modules/prompt_parser.py, parse_prompt_attention): (text)
 /// weighs 1.1 times as much, [text] 1 / 1.1 times, (text:1.5) 1.5 times; they nest; \( \) \[ \]
 /// \\ stand for the characters; brackets that are not closed reach to the end. Neighbours of equal
 /// weight are one part; an empty prompt is one empty part. Other than there, a BREAK inside
-/// brackets is a BREAK, and of each kind of bracket 256 at most are open at once.
+/// brackets is a BREAK, what is no number is text where SD WebUI fails ("(a:1.2.3)"), and of each
+/// kind of bracket 256 at most are open at once. Linear in the prompt's length.
 std::vector<PromptPart> parse_prompt(std::string_view prompt);
 
 }  // namespace safelight::text

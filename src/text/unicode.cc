@@ -112,6 +112,16 @@ void reorder_marks(CodePoints& text) {
   }
 }
 
+/// The bytes at the front of what is not UTF-8 that one U+FFFD stands for.
+size_t broken_length(std::string_view text) {
+  const auto byte = [&](size_t i) { return i < text.size() ? static_cast<uint8_t>(text[i]) : 0; };
+  const int lead = byte(0), second = byte(1);
+  const int lowest = lead == 0xE0 ? 0xA0 : lead == 0xF0 ? 0x90 : 0x80;
+  const int highest = lead == 0xED ? 0x9F : lead == 0xF4 ? 0x8F : 0xBF;
+  if (lead < 0xE0 || lead > 0xF4 || second < lowest || second > highest) return 1;
+  return lead >= 0xF0 && (byte(2) & 0xC0) == 0x80 ? 3 : 2;
+}
+
 }  // namespace
 
 CodePoints decode_utf8(std::string_view text) {
@@ -131,7 +141,7 @@ CodePoints decode_utf8(std::string_view text) {
     text.remove_prefix(valid.size());
     if (text.empty()) break;
     codes += U'\uFFFD';
-    text.remove_prefix(1);
+    text.remove_prefix(broken_length(text));
   }
   return codes;
 }
@@ -206,6 +216,11 @@ CodeClass classify(char32_t code) {
   if (find_range(kLetters, code)) return CodeClass::kLetter;
   if (find_range(kNumbers, code)) return CodeClass::kNumber;
   return find_range(kSpaces, code) ? CodeClass::kSpace : CodeClass::kOther;
+}
+
+int decimal_digit(char32_t code) {
+  const CodeRange* range = find_range(kDecimals, code);
+  return range ? static_cast<int>((code - range->first) % 10) : -1;
 }
 
 }  // namespace safelight::text

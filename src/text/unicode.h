@@ -10,7 +10,8 @@ namespace safelight::text {
 /// to code points.
 using CodePoints = std::u32string;
 
-/// UTF-8 to code points; each byte that is not part of valid UTF-8 becomes U+FFFD.
+/// UTF-8 to code points. What is not UTF-8 becomes U+FFFD: one for each beginning of a character
+/// that breaks off, and for each other byte (Unicode Standard, section 3.9; as in Python and Rust).
 CodePoints decode_utf8(std::string_view text);
 void append_utf8(std::string& out, char32_t code);
 
@@ -21,5 +22,8 @@ CodePoints to_lower(const CodePoints& text);
 
 enum class CodeClass { kLetter, kNumber, kSpace, kOther };
 CodeClass classify(char32_t code);
+
+/// The value of a decimal digit of any script; -1 for other characters.
+int decimal_digit(char32_t code);
 
 }  // namespace safelight::text

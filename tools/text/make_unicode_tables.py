@@ -110,6 +110,9 @@ def main():
     show("kLetters", "CodeRange", ranges(matching(r"\p{L}")))
     show("kNumbers", "CodeRange", ranges(matching(r"\p{N}")))
     show("kSpaces", "CodeRange", ranges(matching(r"\s")))
+    decimals = ranges(matching(r"\p{Nd}"))
+    assert all((last - first) % 10 == 9 for first, last in decimals)  # each run holds 0 to 9, once or more
+    show("kDecimals", "CodeRange", decimals)
     low, longer = lower_ranges()
     show("kLowerRanges", "LowerRange", low)
     assert all(len(x) == 2 for _, x in longer)
