@@ -63,7 +63,7 @@ std::optional<int> parse(CLI::App& root, int argc, const char* const* argv) {
   try {
     root.parse(argc, argv);
   } catch (const CLI::CallForHelp&) {
-    const Status printed = print_out(chosen_command(root).help());
+    const Status printed = print_out(root.help());
     return printed ? 0 : usage_error(printed.error().message);
   } catch (const CLI::CallForVersion& version) {
     const Status printed = print_out(std::string(version.what()) + "\n");

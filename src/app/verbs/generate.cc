@@ -7,7 +7,6 @@
 #include <boost/json/serialize.hpp>
 #include <chrono>
 #include <iostream>
-#include <iterator>
 #include <map>
 #include <memory>
 #include <string>
@@ -49,8 +48,13 @@ struct Options {
 
 Result<std::string> read_request_text(const std::string& file) {
   if (file != "-") return read_file(file, kMaxRequestBytes);
-  std::string text(std::istreambuf_iterator<char>(std::cin), {});
-  return text;
+  std::string text(kMaxRequestBytes + 1, '\0');
+  std::cin.read(text.data(), static_cast<std::streamsize>(text.size()));
+  text.resize(static_cast<size_t>(std::cin.gcount()));
+  if (text.size() <= kMaxRequestBytes) return text;
+  return Error{
+      ErrorCode::kInvalidArgument,
+      fmt::format("stdin: has more than {} bytes, which no request needs", kMaxRequestBytes)};
 }
 
 /// The request of --request, if any, with the flags laid over it.
@@ -130,10 +134,8 @@ class Results {
 
   Status deliver(const studio::Picture& picture) {
     const request::FileNameFacts facts{picture.request, picture.model.name, picture.model.hash};
-    Result<std::filesystem::path> path = [&] {
-      const UninterruptedWrite whole;
-      return writer_.write({picture.image, facts, picture.infotext});
-    }();
+    const Result<std::filesystem::path> path =
+        writer_.write({picture.image, facts, picture.infotext});
     if (!path) return path.error();
     progress_.finish();
     pictures_.push_back({{"file", path->string()},
@@ -205,8 +207,13 @@ std::string flag_names(const request::Field& field) {
   return name;
 }
 
-/// What kind of value a field takes, for help and completion.
+/// What kind of value a field takes, for help and completion: "cpu|nv" where there are choices.
 std::string type_of(const request::Field& field) {
+  if (!field.choices.empty()) {
+    std::string choices(field.choices);
+    std::replace(choices.begin(), choices.end(), ' ', '|');
+    return choices;
+  }
   for (const std::string_view key : {"sampler", "schedule", "model"}) {
     if (field.key != key) continue;
     std::string name(key);
@@ -244,7 +251,7 @@ void add_output(CLI::App& command, const std::shared_ptr<Options>& options) {
   options->output.pattern.clear();
   add("--pattern", options->output.pattern,
       "File names without -o, such as [seq]-[date]-[model_name] (the default)", "TEXT");
-  add("--format", options->format, "png, jpg or webp", "FORMAT");
+  add("--format", options->format, "Format of the files [png]", "png|jpeg|webp");
   add("--quality", options->output.quality,
       "Of JPEG and WebP, 1 to 100; WebP at 100 is lossless [90]", "NUMBER");
   command
@@ -260,8 +267,10 @@ void add_machine(CLI::App& command, const std::shared_ptr<Options>& options) {
       ->type_name("DIR")
       ->allow_extra_args(false)
       ->group("Machine");
-  command.add_option("--precision", options->precision, "auto, f32 or bf16 [auto]")
-      ->type_name("TEXT")
+  command
+      .add_option("--precision", options->precision,
+                  "Arithmetic; auto is bf16 where the processor has it [auto]")
+      ->type_name("auto|f32|bf16")
       ->group("Machine");
   command.add_option("--threads", options->threads, "Threads; 0 for one each processor [0]")
       ->type_name("NUMBER")
