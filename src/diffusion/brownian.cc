@@ -5,8 +5,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdlib>
-#include <list>
-#include <unordered_map>
+#include <utility>
 
 #include "base/random.h"
 #include "diffusion/seed_sequence.h"
@@ -15,19 +14,19 @@ namespace safelight::diffusion {
 namespace {
 
 constexpr size_t kPoolSize = 24;  // of the seeds: BrownianTree's default
-constexpr size_t kCachedNodes =
-    45;  // increments kept, as torchsde does: neighbours share their ancestors
+constexpr size_t kKept = 48;      // increments: two ways from the whole to a border, 24 levels each
 
 /// Python's round(x, 6): the nearest multiple of 1e-6 as decimal text has it.
 double rounded(double x) { return std::strtod(fmt::format("{:.6f}", x).c_str(), nullptr); }
 
 /// An interval of the motion, split in the middle where queries need it.
 struct Interval {
-  double start = 0, end = 0, middle = 0;
-  const Interval* parent = nullptr;
-  bool is_left = false;
+  double start = 0, end = 0;
   uint64_t spawn_key = 0, depth = 0;
-  uint32_t noise_seed = 0;  ///< of the split
+
+  double middle = 0;
+  uint32_t noise_seed = 0;            ///< of the split
+  std::vector<float> left_increment;  ///< empty where not kept
   std::unique_ptr<Interval> left, right;
 };
 
@@ -41,27 +40,22 @@ class BrownianTree {
     root_.start = rounded(t0);
     root_.end = rounded(t1);
     whole_ = noise(seed_sequence_state(seed, {}, kPoolSize, 1)[0]);
-    scale(whole_, std::sqrt(static_cast<double>(t1) - static_cast<double>(t0)));
+    const auto deviation =
+        static_cast<float>(std::sqrt(static_cast<double>(t1) - static_cast<double>(t0)));
+    for (float& value : whole_) value *= deviation;
   }
 
   /// W(to) - W(from), from <= to.
   std::vector<float> increment(double from, double to) {
     from = std::clamp(from, root_.start, root_.end);
     to = std::clamp(to, root_.start, root_.end);
-    std::vector<float> sum(size_, 0.0F);
-    if (from == to) return sum;
-    std::vector<const Interval*> parts;
-    locate(root_, rounded(from), rounded(to), parts);
-    for (size_t i = 0; i < parts.size(); ++i) {
-      const std::vector<float>& part = increment_of(*parts[i]);
-      for (size_t j = 0; j < size_; ++j) sum[j] = i == 0 ? part[j] : sum[j] + part[j];
-    }
+    std::vector<float> sum;
+    if (from < to) add_parts(root_, whole_, rounded(from), rounded(to), sum);
+    sum.resize(size_, 0.0F);  // nothing to add: an empty interval
     return sum;
   }
 
  private:
-  using Cached = std::pair<const Interval*, std::vector<float>>;
-
   std::vector<float> noise(uint32_t seed) const {
     std::vector<float> values(size_);
     if (source_ == NoiseSource::kNv) {
@@ -72,32 +66,24 @@ class BrownianTree {
     return values;
   }
 
-  static void scale(std::vector<float>& values, double factor) {
-    for (float& value : values) value *= static_cast<float>(factor);
-  }
-
-  void split(Interval& interval) {
+  void split(Interval& interval) const {
     interval.middle = rounded(0.5 * (interval.end + interval.start));
-    if (interval.parent) {
-      interval.spawn_key = 2 * interval.parent->spawn_key + (interval.is_left ? 0 : 1);
-      interval.depth = interval.parent->depth + 1;
-    }
     interval.noise_seed =
         seed_sequence_state(seed_, {interval.spawn_key, interval.depth}, kPoolSize, 1)[0];
-    const auto child = [&](double start, double end, bool is_left) {
+    const auto child = [&](double start, double end, bool is_right) {
       auto made = std::make_unique<Interval>();
       made->start = start;
       made->end = end;
-      made->parent = &interval;
-      made->is_left = is_left;
+      made->spawn_key = 2 * interval.spawn_key + (is_right ? 1 : 0);
+      made->depth = interval.depth + 1;
       return made;
     };
-    interval.left = child(interval.start, interval.middle, true);
-    interval.right = child(interval.middle, interval.end, false);
+    interval.left = child(interval.start, interval.middle, false);
+    interval.right = child(interval.middle, interval.end, true);
   }
 
   /// Splits on and on until `at` is a border.
-  void split_at(Interval& from, double at) {
+  void split_at(Interval& from, double at) const {
     Interval* interval = &from;
     while (true) {
       split(*interval);
@@ -108,42 +94,55 @@ class BrownianTree {
     }
   }
 
-  /// The intervals that make up [from, to], which lies inside `interval`, in order.
-  void locate(Interval& interval, double from, double to, std::vector<const Interval*>& parts) {
+  /// Adds to `sum` the increments of the intervals that make up [from, to], which lies inside
+  /// `interval` of increment `whole`, in order of time.
+  void add_parts(Interval& interval, std::vector<float> whole, double from, double to,
+                 std::vector<float>& sum) {
     if (from >= to) return;
     if (from <= interval.start && to >= interval.end) {
-      parts.push_back(&interval);
+      for (size_t i = 0; i < sum.size(); ++i) sum[i] += whole[i];
+      if (sum.empty()) sum = std::move(whole);
       return;
     }
     if (!interval.left) split_at(interval, from <= interval.start ? to : from);
-    if (from < interval.middle) locate(*interval.left, from, std::min(to, interval.middle), parts);
-    if (to > interval.middle) locate(*interval.right, std::max(from, interval.middle), to, parts);
+    std::vector<float> part = left_increment(interval, whole);
+    const bool right = to > interval.middle;
+    if (right) {
+      for (size_t i = 0; i < size_; ++i) whole[i] -= part[i];
+    }
+    if (from < interval.middle) {
+      add_parts(*interval.left, std::move(part), from, std::min(to, interval.middle), sum);
+    }
+    if (right) {
+      add_parts(*interval.right, std::move(whole), std::max(from, interval.middle), to, sum);
+    }
   }
 
-  /// Increment over an interval, from those of its ancestors (torchsde's Brownian bridge; one
-  /// rounding to float32 for each of its operations).
-  const std::vector<float>& increment_of(const Interval& interval) {
-    if (!interval.parent) return whole_;
-    const auto found = position_.find(&interval);
-    if (found != position_.end()) return found->second->second;
-    const Interval& parent = *interval.parent;
-    std::vector<float> values = increment_of(parent);
-    const double reciprocal = 1 / (parent.end - parent.start);
-    const double left = parent.middle - parent.start, right = parent.end - parent.middle;
+  /// Increment over the left half of an interval of increment `whole`. The last ones asked for are
+  /// kept, since queries one after the other share borders, and drawing is what costs time.
+  const std::vector<float>& left_increment(Interval& interval, const std::vector<float>& whole) {
+    std::erase(recent_, &interval);
+    recent_.push_back(&interval);
+    if (interval.left_increment.empty()) interval.left_increment = bridge(interval, whole);
+    if (recent_.size() > kKept) {
+      recent_.front()->left_increment = {};
+      recent_.erase(recent_.begin());
+    }
+    return interval.left_increment;
+  }
+
+  /// torchsde's Brownian bridge: the left half's increment, given that of the whole. One rounding
+  /// to float32 for each of its operations.
+  std::vector<float> bridge(const Interval& interval, const std::vector<float>& whole) const {
+    const double reciprocal = 1 / (interval.end - interval.start);
+    const double left = interval.middle - interval.start, right = interval.end - interval.middle;
     const auto deviation = static_cast<float>(std::sqrt(left * right * reciprocal));
-    const std::vector<float> drawn = noise(parent.noise_seed);
+    std::vector<float> values = noise(interval.noise_seed);
     for (size_t i = 0; i < size_; ++i) {
-      const float mean = static_cast<float>(left) * values[i] * static_cast<float>(reciprocal);
-      const float to_left = mean + deviation * drawn[i];
-      values[i] = interval.is_left ? to_left : values[i] - to_left;
+      const float mean = static_cast<float>(left) * whole[i] * static_cast<float>(reciprocal);
+      values[i] = mean + deviation * values[i];
     }
-    if (recent_.size() >= kCachedNodes) {
-      position_.erase(recent_.front().first);
-      recent_.pop_front();
-    }
-    recent_.emplace_back(&interval, std::move(values));
-    position_[&interval] = std::prev(recent_.end());
-    return recent_.back().second;
+    return values;
   }
 
   size_t size_;
@@ -151,8 +150,7 @@ class BrownianTree {
   NoiseSource source_;
   Interval root_;
   std::vector<float> whole_;
-  std::list<Cached> recent_;
-  std::unordered_map<const Interval*, std::list<Cached>::iterator> position_;
+  std::vector<Interval*> recent_;  ///< those whose left increment is kept, the latest last
 };
 
 BrownianNoise::BrownianNoise(std::vector<int64_t> shape, const std::vector<uint64_t>& seeds,
