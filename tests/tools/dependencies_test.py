@@ -17,7 +17,7 @@ class Dependencies(unittest.TestCase):
     def test_each_is_documented(self):
         documented = set(re.findall(r"`([^`]+)`", (ROOT / "docs/dependencies.md").read_text()))
         for path, pattern in [
-            ("tools/apt-packages.txt", r"(?:build|test|fuzz) (\S+)$"),
+            ("tools/apt-packages.txt", r"(?:build|test|fuzz|bench) (\S+)$"),
             ("tools/deps.lock", r"([a-z0-9-]+)=="),
             ("tools/reference/requirements.txt", r"([a-z0-9-]+)=="),
         ]:
@@ -27,7 +27,7 @@ class Dependencies(unittest.TestCase):
 
     def test_each_line_of_the_package_list_has_a_known_use(self):
         for line in (ROOT / "tools/apt-packages.txt").read_text().splitlines():
-            self.assertRegex(line, r"^(#.*|(build|test|fuzz) [a-z0-9.+-]+)$")
+            self.assertRegex(line, r"^(#.*|(build|test|fuzz|bench) [a-z0-9.+-]+)$")
 
 
 if __name__ == "__main__":

@@ -1,0 +1,74 @@
+#include "app/hash_cache.h"
+
+#include <gtest/gtest.h>
+
+#include "base/file.h"
+#include "unit/app/support.h"
+
+namespace safelight::app {
+namespace {
+
+// FIPS 180-2, B.1, and of the empty message.
+constexpr const char* kAbc = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+constexpr const char* kEmpty = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+
+TEST(HashCache, RemembersOverProcesses) {
+  const Folder folder;
+  const auto model = folder.put("m.safetensors", "abc");
+  EXPECT_EQ(HashCache(folder / "cache/hashes.json").known(model), std::nullopt);
+  EXPECT_EQ(HashCache(folder / "cache/hashes.json").sha256(model).value(), kAbc);
+  EXPECT_EQ(HashCache(folder / "cache/hashes.json").known(model), kAbc);
+}
+
+TEST(HashCache, IsTakenFromTheFileAndNotComputedAgain) {
+  const Folder folder;
+  const auto model = folder.put("m.safetensors", "abc");
+  const auto file = folder / "hashes.json";
+  ASSERT_TRUE(HashCache(file).sha256(model));
+  std::string text = read_file(file).value();
+  text.replace(text.find(kAbc), 4, "ffff");
+  folder.put("hashes.json", text);
+  EXPECT_EQ(HashCache(file).sha256(model).value().substr(0, 4), "ffff");
+}
+
+TEST(HashCache, ForgetsAModelThatChanged) {
+  const Folder folder;
+  const auto model = folder.put("m.safetensors", "abc");
+  HashCache cache(folder / "hashes.json");
+  ASSERT_TRUE(cache.sha256(model));
+  folder.put("m.safetensors", "");
+  EXPECT_EQ(cache.known(model), std::nullopt);
+  EXPECT_EQ(cache.sha256(model).value(), kEmpty);
+  // The same size at another time.
+  folder.put("m.safetensors", "abc");
+  ASSERT_TRUE(cache.sha256(model));
+  std::filesystem::last_write_time(
+      model, std::filesystem::file_time_type::clock::now() - std::chrono::hours(1));
+  EXPECT_EQ(cache.known(model), std::nullopt);
+}
+
+TEST(HashCache, CountsABrokenFileAsEmpty) {
+  const Folder folder;
+  const auto model = folder.put("m.safetensors", "abc");
+  for (const char* text : {"", "[", "[]", R"({"m": 3})", R"({"m": {"size": "3"}})"}) {
+    folder.put("hashes.json", text);
+    EXPECT_EQ(HashCache(folder / "hashes.json").known(model), std::nullopt) << text;
+  }
+}
+
+TEST(HashCache, WorksWhereNothingCanBeKept) {
+  const Folder folder;
+  const auto model = folder.put("m.safetensors", "abc");
+  folder.put("file", "");
+  EXPECT_EQ(HashCache(folder / "file/hashes.json").sha256(model).value(), kAbc);
+}
+
+TEST(HashCache, FoldersHaveNoHashAndMissingFilesNeither) {
+  const Folder folder;
+  HashCache cache(folder / "hashes.json");
+  EXPECT_EQ(cache.sha256(folder.path()).value(), "");
+  EXPECT_EQ(cache.sha256(folder / "missing").value(), "");
+}
+
+}  // namespace
+}  // namespace safelight::app
