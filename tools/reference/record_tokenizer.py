@@ -3,11 +3,13 @@
 usage: python record_tokenizer.py bpe_simple_vocab_16e6.txt.gz OUT_DIR       (tests/golden/data/text)
 
 The strings are made by a rule that the C++ test repeats (SplitMix64 over the pieces recorded in the file), so that only
-a hash of each string's tokens is kept, and the tokens themselves of every fiftieth.
+a hash of each string's tokens is kept, and of every fiftieth the tokens themselves and the text that they decode to.
+The tokens of some texts that are not UTF-8 are those of what Python's errors="replace" makes of them.
 """
 import gzip
 import json
 import pathlib
+import random
 import sys
 
 from transformers import CLIPTokenizer
@@ -69,17 +71,29 @@ def tokenizer(path):
     return CLIPTokenizer(vocab={token: i for i, token in enumerate(vocab)}, merges=merges)
 
 
+def broken_texts():
+    """Bytes about the borders of what UTF-8 allows, and characters cut short."""
+    draw = random.Random(3)
+    borders = [b"a", b" ", b"\x7f", b"\x80", b"\x8f", b"\x90", b"\x9f", b"\xa0", b"\xbf", b"\xc0", b"\xc1", b"\xc2", b"\xdf", b"\xe0", b"\xe1", b"\xec", b"\xed", b"\xee",
+               b"\xef", b"\xf0", b"\xf1", b"\xf3", b"\xf4", b"\xf5", b"\xff"]
+    pieces = borders + ["é".encode(), "日".encode(), "😀".encode()[:3], "😀".encode()[:2], "日".encode()[:2]]
+    return [b"".join(draw.choices(pieces, k=draw.randint(1, 12))) for _ in range(300)]
+
+
 def main(vocabulary, out):
     encode = tokenizer(vocabulary)
-    hashes, full = [], {}
+    hashes, full, decoded = [], {}, {}
     for index in range(COUNT):
         ids = encode(random_string(index), add_special_tokens=False).input_ids
         hashes.append(f"{fnv(ids):016x}")
         if index % 50 == 0:
             full[str(index)] = ids
+            decoded[str(index)] = encode.decode(ids, skip_special_tokens=True)
+    broken = [[text.hex(), encode(text.decode(errors="replace"), add_special_tokens=False).input_ids] for text in broken_texts()]
     path = pathlib.Path(out)
     path.mkdir(parents=True, exist_ok=True)
-    (path / "tokenizer.json").write_text(json.dumps({"pieces": PIECES, "hashes": "".join(hashes), "tokens": full}, separators=(",", ":")))
+    (path / "tokenizer.json").write_text(json.dumps(
+        {"pieces": PIECES, "hashes": "".join(hashes), "tokens": full, "decoded": decoded, "broken": broken}, separators=(",", ":")))
 
 
 if __name__ == "__main__":

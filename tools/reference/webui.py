@@ -1,8 +1,8 @@
-"""SD WebUI's sampler modules (1.10), out of a checkout, without the program around them.
+"""SD WebUI's sampler and prompt modules (1.10), out of a checkout, without the program around them.
 
 load(checkout) gives a namespace with its modules `schedulers`, `timesteps` (ddim, plms, unipc), `lcm` and `rng`, and
-its `options`. What they import from the program is stood in for: the options at their defaults and the base classes of
-the user interface.
+its `options`; load_prompts(checkout, tokenizer) what it makes of prompts. What they import from the program is stood in
+for: the options at their defaults and the base classes of the user interface.
 """
 import importlib
 import pathlib
@@ -42,3 +42,25 @@ def load(checkout):
                                  schedulers=importlib.import_module("modules.sd_schedulers"),
                                  timesteps=importlib.import_module("modules.sd_samplers_timesteps_impl"),
                                  lcm=importlib.import_module("modules.sd_samplers_lcm"))
+
+
+def load_prompts(checkout, tokenizer):
+    """A namespace with `parse` (text -> parts), `chunk` (text, comma back-track -> chunks, token count) and `emphasis`
+    (option name -> class)."""
+    options = types.SimpleNamespace(emphasis="Original", comma_padding_backtrack=20)
+    _stand_in("modules", __path__=[str(pathlib.Path(checkout) / "modules")])
+    _stand_in("modules.devices")
+    no_embeddings = types.SimpleNamespace(find_embedding_at_position=lambda *_: (None, None))
+    hijack = types.SimpleNamespace(embedding_db=no_embeddings)
+    _stand_in("modules.sd_hijack", StableDiffusionModelHijack=object, model_hijack=hijack)
+    _stand_in("modules.shared", opts=options)
+    embedder = importlib.import_module("modules.sd_hijack_clip").FrozenCLIPEmbedderWithCustomWords(
+        types.SimpleNamespace(tokenizer=tokenizer), hijack)
+
+    def chunk(text, comma_backtrack):
+        options.comma_padding_backtrack = comma_backtrack
+        return embedder.tokenize_line(text)
+
+    return types.SimpleNamespace(parse=importlib.import_module("modules.prompt_parser").parse_prompt_attention,
+                                 chunk=chunk,
+                                 emphasis=importlib.import_module("modules.sd_emphasis").get_current_option)

@@ -6,7 +6,6 @@
 #include <gtest/gtest.h>
 
 #include <boost/json.hpp>
-#include <chrono>
 
 #include "base/file.h"
 #include "base/json.h"
@@ -14,6 +13,8 @@
 
 namespace safelight::text {
 namespace {
+
+namespace json = boost::json;
 
 constexpr uint64_t kCount = 10000;
 
@@ -33,7 +34,7 @@ class SplitMix {
 };
 
 /// The rule of record_tokenizer.py.
-std::string random_string(uint64_t index, const boost::json::array& pieces) {
+std::string random_string(uint64_t index, const json::array& pieces) {
   SplitMix draw(index);
   std::string text;
   for (uint64_t n = 1 + draw(20); n > 0; --n) {
@@ -60,26 +61,59 @@ std::string fnv(const std::vector<int32_t>& tokens) {
   return fmt::format("{:016x}", value);
 }
 
+json::value recorded() {
+  return parse_json(*read_file(std::string(SAFELIGHT_SOURCE_DIR) +
+                               "/tests/golden/data/text/tokenizer.json"))
+      .value();
+}
+
 TEST(ClipTokenizer, EqualsTransformersOnRandomUnicode) {
-  const auto data = parse_json(
-      *read_file(std::string(SAFELIGHT_SOURCE_DIR) + "/tests/golden/data/text/tokenizer.json"));
-  ASSERT_TRUE(data.ok());
-  const boost::json::object& recorded = data->get_object();
-  const boost::json::array& pieces = recorded.at("pieces").get_array();
-  const std::string_view hashes = recorded.at("hashes").get_string();
+  const json::value record = recorded();
+  const json::array& pieces = record.at("pieces").as_array();
+  const json::object& full = record.at("tokens").as_object();
+  const std::string_view hashes = record.at("hashes").as_string();
   ASSERT_EQ(hashes.size(), kCount * 16);
   const ClipTokenizer& tokenizer = ClipTokenizer::instance();
   int wrong = 0;
   for (uint64_t index = 0; index < kCount; ++index) {
     const std::string text = random_string(index, pieces);
     const std::vector<int32_t> tokens = tokenizer.encode(text);
-    if (const auto* full = recorded.at("tokens").get_object().if_contains(std::to_string(index))) {
-      EXPECT_EQ(tokens, boost::json::value_to<std::vector<int32_t>>(*full)) << text;
+    if (const json::value* want = full.if_contains(std::to_string(index))) {
+      EXPECT_EQ(tokens, json::value_to<std::vector<int32_t>>(*want)) << text;
     }
     const bool equal = fnv(tokens) == hashes.substr(index * 16, 16);
     if (!equal && ++wrong <= 5) ADD_FAILURE() << "string " << index << ": " << text;
   }
   EXPECT_EQ(wrong, 0);
+}
+
+TEST(ClipTokenizer, DecodesAsTransformers) {
+  const json::value record = recorded();
+  const json::object& decoded = record.at("decoded").as_object();
+  ASSERT_EQ(decoded.size(), 200U);
+  for (const auto& [index, text] : decoded) {
+    const auto tokens = json::value_to<std::vector<int32_t>>(record.at("tokens").at(index));
+    EXPECT_EQ(ClipTokenizer::instance().decode(tokens), text.as_string()) << "string " << index;
+  }
+}
+
+std::string from_hex(std::string_view hex) {
+  std::string bytes;
+  for (; !hex.empty(); hex.remove_prefix(2))
+    bytes += static_cast<char>(std::stoi(std::string(hex.substr(0, 2)), nullptr, 16));
+  return bytes;
+}
+
+TEST(ClipTokenizer, ReadsBrokenUtf8AsPythonReplacesIt) {
+  const json::value record = recorded();
+  const json::array& broken = record.at("broken").as_array();
+  ASSERT_EQ(broken.size(), 300U);
+  for (const json::value& each : broken) {
+    const std::string_view hex = each.at(0).as_string();
+    EXPECT_EQ(ClipTokenizer::instance().encode(from_hex(hex)),
+              json::value_to<std::vector<int32_t>>(each.at(1)))
+        << hex;
+  }
 }
 
 }  // namespace
