@@ -14,7 +14,6 @@ namespace safelight::diffusion {
 namespace {
 
 constexpr size_t kPoolSize = 24;  // of the seeds: BrownianTree's default
-constexpr size_t kKept = 48;      // increments: two ways from the whole to a border, 24 levels each
 
 /// Python's round(x, 6): the nearest multiple of 1e-6 as decimal text has it.
 double rounded(double x) { return std::strtod(fmt::format("{:.6f}", x).c_str(), nullptr); }
@@ -27,6 +26,7 @@ struct Interval {
   double middle = 0;
   uint32_t noise_seed = 0;            ///< of the split
   std::vector<float> left_increment;  ///< empty where not kept
+  uint64_t last_query = 0;            ///< that used left_increment
   std::unique_ptr<Interval> left, right;
 };
 
@@ -50,7 +50,9 @@ class BrownianTree {
     from = std::clamp(from, root_.start, root_.end);
     to = std::clamp(to, root_.start, root_.end);
     std::vector<float> sum;
+    ++query_;
     if (from < to) add_parts(root_, whole_, rounded(from), rounded(to), sum);
+    forget_unused();
     sum.resize(size_, 0.0F);  // nothing to add: an empty interval
     return sum;
   }
@@ -118,17 +120,24 @@ class BrownianTree {
     }
   }
 
-  /// Increment over the left half of an interval of increment `whole`. The last ones asked for are
-  /// kept, since queries one after the other share borders, and drawing is what costs time.
+  /// Increment over the left half of an interval of increment `whole`.
   const std::vector<float>& left_increment(Interval& interval, const std::vector<float>& whole) {
-    std::erase(recent_, &interval);
-    recent_.push_back(&interval);
-    if (interval.left_increment.empty()) interval.left_increment = bridge(interval, whole);
-    if (recent_.size() > kKept) {
-      recent_.front()->left_increment = {};
-      recent_.erase(recent_.begin());
+    if (interval.left_increment.empty()) {
+      interval.left_increment = bridge(interval, whole);
+      kept_.push_back(&interval);
     }
+    interval.last_query = query_;
     return interval.left_increment;
+  }
+
+  /// Keeps what the last query drew on: the next one mostly begins where it ended, and drawing is
+  /// what costs time.
+  void forget_unused() {
+    std::erase_if(kept_, [&](Interval* interval) {
+      if (interval->last_query == query_) return false;
+      interval->left_increment = {};
+      return true;
+    });
   }
 
   /// torchsde's Brownian bridge: the left half's increment, given that of the whole. One rounding
@@ -150,7 +159,8 @@ class BrownianTree {
   NoiseSource source_;
   Interval root_;
   std::vector<float> whole_;
-  std::vector<Interval*> recent_;  ///< those whose left increment is kept, the latest last
+  uint64_t query_ = 0;
+  std::vector<Interval*> kept_;  ///< those with a left_increment
 };
 
 BrownianNoise::BrownianNoise(std::vector<int64_t> shape, const std::vector<uint64_t>& seeds,
