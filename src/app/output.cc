@@ -70,6 +70,10 @@ fs::path OutputWriter::next_path(const request::FileNameFacts& facts) const {
   }
 }
 
+Status OutputWriter::check_infotext(std::string_view infotext) const {
+  return options_.metadata ? image::check_parameters(format_, infotext) : Status();
+}
+
 Result<fs::path> OutputWriter::write(const Picture& picture) {
   const Result<std::string> file = image::encode(
       picture.image.pixels(), {.format = format_,

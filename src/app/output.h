@@ -37,6 +37,9 @@ class OutputWriter {
   /// contradicts the format; kIo when the place cannot be written.
   static Result<OutputWriter> prepare(OutputOptions options, int64_t count);
 
+  /// Whether pictures can hold that generation text. Errors: kInvalidArgument.
+  Status check_infotext(std::string_view infotext) const;
+
   /// Writes the next picture and tells its path. A file of the same name is replaced only when -o
   /// named it. Errors: those of encoding and writing.
   Result<std::filesystem::path> write(const Picture& picture);

@@ -5,6 +5,7 @@
 #include <array>
 
 #include "base/text.h"
+#include "image/exif.h"
 #include "image/format_codecs.h"
 
 namespace safelight::image {
@@ -49,6 +50,7 @@ Status check_encodable(const Image& image, const EncodeOptions& options) {
   if (Status good = check_size(image.width, image.height); !good) return good;
   if (Status good = check_options(options); !good) return good;
   if (Status good = check_channels(options.format, image.channels); !good) return good;
+  if (Status good = check_parameters(options.format, options.parameters); !good) return good;
   if (options.format == Format::kWebp &&
       (image.width > WEBP_MAX_DIMENSION || image.height > WEBP_MAX_DIMENSION)) {
     return Error{ErrorCode::kInvalidArgument,
@@ -101,6 +103,17 @@ std::optional<Format> sniff_format(Bytes file) {
     return Format::kWebp;
   }
   return std::nullopt;
+}
+
+Status check_parameters(Format format, std::string_view text) {
+  if (format != Format::kJpeg) return {};
+  constexpr size_t kMaxSegment = 65533;  // its length, counted in 16 bits, includes their two bytes
+  const size_t size = exif_with_comment(text).size();
+  if (size <= kMaxSegment) return {};
+  return Error{ErrorCode::kInvalidArgument,
+               fmt::format("the generation text takes {} bytes; JPEG holds at most {}; use PNG or "
+                           "WebP, or leave the text out",
+                           size, kMaxSegment)};
 }
 
 Result<std::string> encode(const Image& image, const EncodeOptions& options) {

@@ -31,6 +31,10 @@ struct EncodeOptions {
 constexpr int kMaxSide = 32768;
 constexpr int64_t kMaxPixels = int64_t{1} << 28;
 
+/// Whether the format can hold that generation text: to be asked before work starts. Errors:
+/// kInvalidArgument for more than a segment of JPEG takes, about 32,000 characters.
+Status check_parameters(Format format, std::string_view text);
+
 /// The picture as a file: PNG (text as tEXt, or iTXt when it is not Latin-1), JPEG or WebP (text as
 /// EXIF UserComment). Errors: kInvalidArgument for a size or quality that the format cannot hold.
 Result<std::string> encode(const Image& image, const EncodeOptions& options);

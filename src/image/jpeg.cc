@@ -16,8 +16,6 @@
 namespace safelight::image {
 namespace {
 
-/// An APP1 segment counts its length, two bytes of it its own, in 16 bits.
-constexpr size_t kMaxSegment = 65533;
 /// A progressive file of a few bytes a scan can ask for passes over all pixels without end.
 constexpr int kMaxScans = 200;
 constexpr int kFullChromaQuality = 90;
@@ -151,12 +149,6 @@ Result<Image> decompress(jpeg_decompress_struct& info, JpegErrors& errors, Bytes
 
 Result<std::string> encode_jpeg(const Image& image, const EncodeOptions& options) {
   const std::string exif = options.parameters.empty() ? "" : exif_with_comment(options.parameters);
-  if (exif.size() > kMaxSegment) {
-    return Error{ErrorCode::kInvalidArgument,
-                 fmt::format("the generation text takes {} bytes; JPEG holds at most {}; use PNG "
-                             "or WebP, or leave the text out",
-                             exif.size(), kMaxSegment)};
-  }
   jpeg_compress_struct info{};
   JpegErrors errors{};
   install(info, errors);

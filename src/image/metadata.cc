@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <string_view>
-#include <utility>
 
 #include "base/text.h"
 #include "image/codec.h"
@@ -13,7 +12,7 @@ namespace safelight::image {
 namespace {
 
 /// The text with each byte that is no UTF-8 replaced by U+FFFD: files say what they like.
-std::string as_utf8(std::string text) {
+std::string as_utf8(std::string_view text) {
   std::string clean;
   for (std::string_view rest = text; !rest.empty();) {
     const size_t bad = std::min(find_invalid_utf8(rest), rest.size());
@@ -38,7 +37,7 @@ Result<std::optional<std::string>> read_parameters(Bytes file) {
   const std::optional<Format> format = sniff_format(file);
   if (!format) return Error{ErrorCode::kUnsupported, "this is no PNG, JPEG or WebP file"};
   std::optional<std::string> text = stored_text(file, *format);
-  if (text) text = as_utf8(std::move(*text));
+  if (text) text = as_utf8(*text);
   return text;
 }
 

@@ -16,7 +16,7 @@ namespace {
 namespace json = boost::json;
 
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
-constexpr double kMaxSeed = 9007199254740992.0;  // 2^53: exact in JSON numbers everywhere
+constexpr auto kSeedLimit = static_cast<double>(kMaxSeed);
 
 // clang-format off
 constexpr std::array kFields = {
@@ -32,7 +32,7 @@ constexpr std::array kFields = {
           "noise schedule; Automatic is the sampler's own"},
     Field{"cfg_scale", "guidance_scale", "--cfg", "CFG scale", &Request::cfg_scale, 0, 1000, "",
           "guidance scale: how closely to follow the prompt; 1 is off"},
-    Field{"seed", "", "", "Seed", &Request::seed, -1, kMaxSeed, "", "seed of the first picture; -1 draws one"},
+    Field{"seed", "", "", "Seed", &Request::seed, -1, kSeedLimit, "", "seed of the first picture; -1 draws one"},
     Field{"width", "", "-W", "", &Request::width, 0, static_cast<double>(kMaxSide), "",
           "width in pixels, a multiple of 8; 0 is the model's own"},
     Field{"height", "", "-H", "", &Request::height, 0, static_cast<double>(kMaxSide), "",
@@ -41,7 +41,7 @@ constexpr std::array kFields = {
     Field{"batch_count", "n_iter n", "", "", &Request::batch_count, 1, 10000, "", "batches, one after the other"},
     Field{"clip_skip", "CLIP_stop_at_last_layers", "", "Clip skip", &Request::clip_skip, 1, 24, "",
           "stop the text encoder this many layers from its end, counted as in SD WebUI: 1 is the last"},
-    Field{"subseed", "variation_seed", "", "Variation seed", &Request::subseed, -1, kMaxSeed, "",
+    Field{"subseed", "variation_seed", "", "Variation seed", &Request::subseed, -1, kSeedLimit, "",
           "variation seed; -1 draws one"},
     Field{"subseed_strength", "variation_seed_strength", "", "Variation seed strength", &Request::subseed_strength,
           0, 1, "", "how far to go from the seed's noise to the variation seed's"},
@@ -51,7 +51,7 @@ constexpr std::array kFields = {
           "draw the noise of a picture of this height; 0 is off"},
     Field{"noise_source", "randn_source rng", "", "RNG", &Request::noise_source, 0, 0, "cpu nv",
           "random numbers: cpu (torch's generator) or nv (as on NVIDIA GPUs)"},
-    Field{"eta_noise_seed_delta", "ensd", "--ensd", "ENSD", &Request::eta_noise_seed_delta, -kMaxSeed, kMaxSeed, "",
+    Field{"eta_noise_seed_delta", "ensd", "--ensd", "ENSD", &Request::eta_noise_seed_delta, -kSeedLimit, kSeedLimit, "",
           "added to the seed for the noise that samplers add"},
     Field{"emphasis", "", "", "Emphasis", &Request::emphasis, 0, 0, "original no-norm ignore",
           "what weights in the prompt do: original (mean restored), no-norm, ignore"},
@@ -115,7 +115,7 @@ Status set_json(Request& request, const Field& field, const json::value& value) 
     return bad_value(field, shown(json::serialize(value)), "a number is needed");
   const double number = value.to_number<double>();
   if (const auto* whole = std::get_if<int64_t Request::*>(&field.member)) {
-    if (number != std::floor(number) || std::abs(number) > kMaxSeed) {
+    if (number != std::floor(number) || std::abs(number) > kSeedLimit) {
       return bad_value(field, shown(json::serialize(value)),
                        "a whole number is needed, at most 2^53");
     }

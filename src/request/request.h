@@ -95,6 +95,7 @@ boost::json::object to_json(const Request& request);
 /// remedy.
 Status validate(const Request& request);
 
+constexpr int64_t kMaxSeed = int64_t{1} << 53;  ///< exact in JSON numbers everywhere
 constexpr int64_t kSizeStep = 8, kMinSide = 64, kMaxSide = 8192;
 constexpr int64_t kMaxPixels = int64_t{4096} * 4096;
 constexpr size_t kMaxPromptBytes = size_t{1} << 20;

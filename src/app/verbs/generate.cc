@@ -22,6 +22,7 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "diffusion/sampler.h"
+#include "request/infotext.h"
 #include "studio/studio.h"
 
 namespace safelight::app {
@@ -154,6 +155,15 @@ class Results {
   json::array pictures_;
 };
 
+/// At least as long as the text of any picture of the request, whose choices are not made yet.
+std::string longest_infotext(request::Request request, const ModelEntry& model,
+                             const std::string& program) {
+  request.seed = request.subseed = request::kMaxSeed;
+  request.width = request.height = request::kMaxSide;
+  request.model = model.name;
+  return request::to_infotext(request, std::string(kShortHash, '0'), program);
+}
+
 Status run(const Options& options) {
   const auto begin = Clock::now();
   Result<request::Request> request = make_request(options);
@@ -169,6 +179,10 @@ Status run(const Options& options) {
   auto writer = OutputWriter::prepare(output_options(options, *library),
                                       request->batch_size * request->batch_count);
   if (!writer) return writer.error();
+  const std::string program = "Safelight " + version();
+  if (Status good = writer->check_infotext(longest_infotext(*request, *entry, program)); !good) {
+    return good;
+  }
 
   end_on_signals();
   const auto find_model = [&](const std::string&) -> Result<studio::ModelFile> {
@@ -177,7 +191,7 @@ Status run(const Options& options) {
     return studio::ModelFile{entry->path, entry->name, hash->substr(0, kShortHash)};
   };
   const auto studio = studio::Studio::make(
-      {.engine_options = *engine, .find_model = find_model, .version = "Safelight " + version()});
+      {.engine_options = *engine, .find_model = find_model, .version = program});
   if (!studio) return studio.error();
   Progress progress(stderr, options.quiet ? Progress::Style::kQuiet : style_of(stderr));
   Results results(std::move(*writer), options, progress);

@@ -101,6 +101,15 @@ TEST(Codec, RefusesWhatAFormatCannotHold) {
             "leave the text out");
 }
 
+TEST(Codec, LongTextsFitAllFormatsButJpeg) {
+  const std::string most((65533 - 58) / 2, 'a');
+  for (const Format format : {Format::kPng, Format::kJpeg, Format::kWebp}) {
+    EXPECT_TRUE(check_parameters(format, most));
+    EXPECT_FALSE(encoded(gradient(4, 4), {.format = format, .parameters = most}).empty());
+    EXPECT_EQ(check_parameters(format, most + 'a').ok(), format != Format::kJpeg);
+  }
+}
+
 TEST(Codec, FormatsAreFoundByNameEndingAndFirstBytes) {
   EXPECT_EQ(*find_format("PNG"), Format::kPng);
   EXPECT_EQ(*find_format(".JPG"), Format::kJpeg);
