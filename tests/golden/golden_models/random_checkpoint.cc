@@ -91,15 +91,14 @@ std::filesystem::path RandomCheckpoint::write(const std::filesystem::path& folde
   const auto add = [&](const std::string& component, const std::string& name,
                        const std::string& original) {
     const auto shape = json::value_to<std::vector<int64_t>>(shapes.at(original));
-    const std::vector<float> values = random_weight(original, shape);
-    if (const json::value* sum = recorded.at("sums").as_object().if_contains(original);
-        sum && !half) {
+    const weights::TensorView tensor = stored(random_weight(original, shape), shape, half);
+    if (const json::value* sum = recorded.at("sums").as_object().if_contains(original)) {
       double total = 0;
-      for (const float value : values) total += value;
+      for (const float value : weights::to_tensor(tensor)) total += value;
       if (std::abs(total - sum->to_number<double>()) > 1e-6)
         throw std::runtime_error("another weight: " + original);
     }
-    files[component].emplace(name, stored(values, shape, half));
+    files[component].emplace(name, tensor);
   };
   if (dialect == Dialect::kOriginal) {
     for (const auto& [name, shape] : shapes) add("", name, name);
