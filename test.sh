@@ -53,12 +53,13 @@ require_packages build test fuzz
 section "includes" tools/check_includes.py
 section "style" tools/check_style.sh
 section "build release" build release
+section "start.sh" tools/check_start.sh
 section "clang-tidy" tools/check_tidy.py build/release ${full:+--all}
 section "build dev (ASan, UBSan)" build dev unit_tests
 section "tests dev" run_tests dev -L unit
 section "build tsan" build tsan base_test
 section "tests tsan" run_tests tsan -R '^base$'
-section "build fuzz" build fuzz
+section "build fuzz" build fuzz fuzz_tests
 section "fuzz" tests/fuzz/run.sh $([ -n "$full" ] && echo 60 || echo 3)
 section "tests release" run_tests release
 
