@@ -2,7 +2,7 @@
 include(GNUInstallDirs)
 
 # Written anew when git says something else, so that a commit costs a compilation of one small file.
-set(version_header ${CMAKE_BINARY_DIR}/generated/app_version.h)
+set(version_header ${CMAKE_BINARY_DIR}/generated/app/app_version.h)
 add_custom_target(safelight_version BYPRODUCTS ${version_header}
   COMMAND ${CMAKE_COMMAND} -DSOURCE=${CMAKE_SOURCE_DIR} -DVERSION=${PROJECT_VERSION} -DOUTPUT=${version_header}
           -P ${CMAKE_SOURCE_DIR}/cmake/Version.cmake)

@@ -2,7 +2,7 @@
 
 #include <fmt/format.h>
 
-#include "app_version.h"
+#include "app/app_version.h"
 #include "engine/engine.h"
 
 namespace safelight::app {
