@@ -11,6 +11,9 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   using namespace safelight::text;
   const auto parts = parse_prompt({reinterpret_cast<const char*>(data), size});
   if (parts.empty()) std::abort();
+  for (const PromptPart& part : parts) {
+    if (!(std::abs(part.weight) <= kMaxPromptWeight)) std::abort();
+  }
   const ChunkedPrompt prompt = chunk_prompt(ClipTokenizer::instance(), parts);
   if (prompt.chunks.empty()) std::abort();
   for (const TokenChunk& chunk : prompt.chunks) {

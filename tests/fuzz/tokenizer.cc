@@ -1,9 +1,10 @@
-// Fuzzes CLIP's tokenizer: any bytes give tokens of the vocabulary, and their text gives the same
-// tokens again.
+// Fuzzes CLIP's tokenizer: any bytes give tokens of the vocabulary, and those a text in UTF-8.
 #include "text/clip_tokenizer.h"
 
 #include <cstdint>
 #include <cstdlib>
+
+#include "base/text.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   using safelight::text::ClipTokenizer;
@@ -12,6 +13,6 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   for (const int32_t token : tokens) {
     if (token < 0 || token > ClipTokenizer::kEnd) std::abort();
   }
-  (void)tokenizer.decode(tokens);
+  if (safelight::find_invalid_utf8(tokenizer.decode(tokens)) != std::string::npos) std::abort();
   return 0;
 }
