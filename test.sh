@@ -61,6 +61,7 @@ section "build tsan" build tsan base_test
 section "tests tsan" run_tests tsan -R '^base$'
 section "build fuzz" build fuzz fuzz_tests
 section "fuzz" tests/fuzz/run.sh $([ -n "$full" ] && echo 60 || echo 3)
+[ -z "$full" ] || section "training" tools/train/emoji/run_test.sh
 section "tests release" run_tests release
 
 printf '\n'

@@ -3,6 +3,8 @@
 
 Usage: check_tidy.py BUILD_FOLDER [--all]     exit status 1 when there is a finding
 
+Without --all the units of src/ are checked, with it those of tests/ too.
+
 A unit that was clean is remembered by the hash of all that its result depends on (the file, what it includes of ours,
 its command, .clang-tidy, the pinned third-party parts) in a cache outside the tree; --all checks every unit again.
 """
@@ -64,12 +66,12 @@ def check(unit, build):
     return "" if run.returncode == 0 else run.stdout + ("" if run.stdout.strip() else run.stderr)
 
 
-def units_of(build):
-    """{path: command} of the units below src/ and tests/ in the build's compile_commands.json."""
+def units_of(build, folders):
+    """{path: command} of the units below these folders in the build's compile_commands.json."""
     units = {}
     for entry in json.loads((build / "compile_commands.json").read_text()):
         path = pathlib.Path(entry["directory"], entry["file"]).resolve()
-        if path.is_relative_to(ROOT / "src") or path.is_relative_to(ROOT / "tests"):
+        if any(path.is_relative_to(ROOT / folder) for folder in folders):
             # The folder of an object or of the third-party cache changes no verdict.
             words = [w for w in shlex.split(entry["command"]) if not w.endswith(".o")]
             units[path] = " ".join(w for w in words if w.startswith(("-D", "-f", "-std", "-m", "-W")))
@@ -85,13 +87,13 @@ def prune(cache):
 def main():
     parser = argparse.ArgumentParser(description="clang-tidy over the units of a build")
     parser.add_argument("build", type=pathlib.Path)
-    parser.add_argument("--all", action="store_true", help="check units found clean before as well")
+    parser.add_argument("--all", action="store_true", help="check every unit, of the tests too, also those found clean before")
     arguments = parser.parse_args()
 
     cache = cache_folder()
     cache.mkdir(parents=True, exist_ok=True)
     todo, known = {}, 0
-    for unit, command in units_of(arguments.build).items():
+    for unit, command in units_of(arguments.build, ["src", "tests"] if arguments.all else ["src"]).items():
         entry = cache / key_of(unit, command)
         if entry.exists() and not arguments.all:
             entry.touch()

@@ -1,6 +1,7 @@
 #include "models/sd1/names.h"
 
 #include <array>
+#include <utility>
 
 #include "models/names/diffusers_names.h"
 
@@ -29,6 +30,21 @@ constexpr std::array kDialects = {
     Dialect{Network::kAutoencoder, true, "vae.", "decoder.mid_block.resnets.0.norm1.weight"},
 };
 
+/// The names of the autoencoder's attention before diffusers 0.18, which published folders still
+/// have.
+std::string with_older_attention(std::string name) {
+  constexpr std::pair<std::string_view, std::string_view> kOlder[] = {
+      {".to_q.", ".query."},
+      {".to_k.", ".key."},
+      {".to_v.", ".value."},
+      {".to_out.0.", ".proj_attn."}};
+  for (const auto& [now, then] : kOlder) {
+    const size_t at = name.find(now);
+    if (at != std::string::npos) return name.replace(at, now.size(), then);
+  }
+  return name;
+}
+
 /// The least n for which no tensor `prefix + n + suffix` exists.
 int64_t count(const weights::TensorIndex& index, const std::string& prefix,
               const std::string& suffix) {
@@ -54,6 +70,8 @@ std::optional<NetworkNames> NetworkNames::detect(const weights::TensorIndex& ind
     if (dialect.diffusers && network == Network::kAutoencoder) {
       names.blocks_ =
           count(index, names.prefix_ + "encoder.down_blocks.", ".resnets.0.norm1.weight");
+      names.older_attention_ =
+          index.contains(names.prefix_ + "decoder.mid_block.attentions.0.query.weight");
     }
     return names;
   }
@@ -62,9 +80,9 @@ std::optional<NetworkNames> NetworkNames::detect(const weights::TensorIndex& ind
 
 std::string NetworkNames::in_file(const std::string& name) const {
   if (!diffusers_ || network_ == Network::kText) return prefix_ + name;
-  return prefix_ + (network_ == Network::kUnet
-                        ? names::unet_name_in_diffusers(name, blocks_)
-                        : names::autoencoder_name_in_diffusers(name, blocks_));
+  if (network_ == Network::kUnet) return prefix_ + names::unet_name_in_diffusers(name, blocks_);
+  const std::string theirs = prefix_ + names::autoencoder_name_in_diffusers(name, blocks_);
+  return older_attention_ ? with_older_attention(theirs) : theirs;
 }
 
 }  // namespace safelight::models::sd1

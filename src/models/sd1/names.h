@@ -22,6 +22,7 @@ class NetworkNames {
   Network network_ = Network::kText;
   bool diffusers_ = false;
   std::string prefix_;
+  bool older_attention_ = false;  ///< diffusers' autoencoder before 0.18: query, key, ...
   int64_t blocks_ =
       0;  ///< diffusers: residual blocks a level of the UNet, or levels of the autoencoder
 };

@@ -67,6 +67,28 @@ weights::TensorView stored(const std::vector<float>& values, const std::vector<i
   return {half ? graph::DType::kF16 : graph::DType::kF32, shape, data, bytes};
 }
 
+/// A name of diffusers and transformers of today as folders published before 2023 have it.
+std::string older_name(std::string name) {
+  for (const auto& [now, then] :
+       {std::pair("vae.encoder.mid_block.attentions.0.to_", "vae.encoder.mid_block.attentions.0."),
+        std::pair("vae.decoder.mid_block.attentions.0.to_",
+                  "vae.decoder.mid_block.attentions.0.")}) {
+    if (!name.starts_with(now)) continue;
+    const std::string rest = name.substr(std::string_view(now).size());
+    const std::string tail = rest.substr(rest.rfind('.'));
+    const char* part = rest[0] == 'q'   ? "query"
+                       : rest[0] == 'k' ? "key"
+                       : rest[0] == 'v' ? "value"
+                                        : "proj_attn";
+    return then + std::string(part) + tail;
+  }
+  constexpr std::string_view kText = "text_encoder.";
+  if (name.starts_with(kText) && !name.starts_with("text_encoder.text_model.")) {
+    name.insert(kText.size(), "text_model.");
+  }
+  return name;
+}
+
 template <class T>
 T must(Result<T> result) {
   if (!result) throw std::runtime_error(result.error().message);
@@ -106,7 +128,8 @@ std::filesystem::path RandomCheckpoint::write(const std::filesystem::path& folde
     return folder / "model.safetensors";
   }
   for (const auto& [name, original] : recorded.at("diffusers").as_object()) {
-    const std::string text = name;
+    const std::string text =
+        dialect == Dialect::kOlderDiffusers ? older_name(name) : std::string(name);
     const size_t dot = text.find('.');
     add(text.substr(0, dot), text.substr(dot + 1), std::string(original.as_string()));
   }

@@ -9,7 +9,11 @@
 namespace safelight::testing {
 
 /// Whose names a test checkpoint uses.
-enum class Dialect { kOriginal, kDiffusers };
+enum class Dialect {
+  kOriginal,
+  kDiffusers,
+  kOlderDiffusers,  ///< the VAE's attention before 0.18, the text encoder with its inner name
+};
 
 /// A tiny random Stable Diffusion 1.x checkpoint of tools/reference/record_sd1.py, made again from
 /// its names and shapes by the same hash, and what the reference computed with it.

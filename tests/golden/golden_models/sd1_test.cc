@@ -31,6 +31,11 @@ struct Setup {
   Precision precision;
 };
 
+std::string dialect_name(Dialect dialect) {
+  if (dialect == Dialect::kOriginal) return "_original_";
+  return dialect == Dialect::kDiffusers ? "_diffusers_" : "_older_diffusers_";
+}
+
 class Sd1Golden : public ::testing::TestWithParam<Setup> {
  protected:
   void SetUp() override {
@@ -172,11 +177,12 @@ INSTANTIATE_TEST_SUITE_P(All, Sd1Golden,
                                            Setup{"wide", Dialect::kOriginal, Precision::kBF16},
                                            Setup{"small", Dialect::kOriginal, Precision::kF32},
                                            Setup{"small", Dialect::kDiffusers, Precision::kF32},
+                                           Setup{"small", Dialect::kOlderDiffusers,
+                                                 Precision::kF32},
                                            Setup{"small", Dialect::kDiffusers, Precision::kBF16}),
                          [](const auto& test) {
                            return std::string(test.param.variant) +
-                                  (test.param.dialect == Dialect::kOriginal ? "_original_"
-                                                                            : "_diffusers_") +
+                                  dialect_name(test.param.dialect) +
                                   std::string(engine::precision_name(test.param.precision));
                          });
 
