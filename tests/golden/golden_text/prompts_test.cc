@@ -13,8 +13,8 @@
 
 namespace safelight::text {
 
-void PrintTo(const PromptPart& part, std::ostream* out) {
-  *out << (part.is_break ? "BREAK" : "'" + part.text + "' x " + std::to_string(part.weight));
+std::ostream& operator<<(std::ostream& out, const PromptPart& part) {
+  return out << (part.is_break ? "BREAK" : "'" + part.text + "' x " + std::to_string(part.weight));
 }
 
 namespace {
