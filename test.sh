@@ -41,6 +41,9 @@ section() {
   return 0
 }
 
+# Tests run side by side: OpenMP threads that spin while they wait would take each other's cores.
+export GOMP_SPINCOUNT=${GOMP_SPINCOUNT:-0}
+
 # Tests of a build; --no-tests: a build that lost its tests must not pass for one that passed them.
 run_tests() {
   local preset=$1

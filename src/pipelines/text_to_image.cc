@@ -14,6 +14,9 @@ namespace {
 using diffusion::NoiseSchedule;
 using request::Request;
 
+/// Bounds the memory of the conditioning: 7500 tokens are far more than any model heeds.
+constexpr size_t kMaxChunks = 100;
+
 struct SamplerPlan {
   const diffusion::SamplerInfo* sampler;
   diffusion::Spacing spacing;
@@ -65,6 +68,10 @@ class GuidedDenoiser {
     auto negative =
         text::chunk_prompt(tokenizer, text::parse_prompt(request_.negative_prompt)).chunks;
     text::pad_to_same_count(prompt, negative);
+    if (prompt.size() > kMaxChunks)
+      return Error{ErrorCode::kInvalidArgument,
+                   fmt::format("a prompt of {} chunks of {} tokens; at most {} chunks are taken",
+                               prompt.size(), text::kChunkTokens, kMaxChunks)};
     const auto emphasis = text::find_emphasis(request_.emphasis);
     if (!emphasis) return emphasis.error();
     auto cond = model_.encode(prompt, request_.clip_skip, *emphasis, stop_);

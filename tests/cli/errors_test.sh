@@ -31,6 +31,7 @@ expect_error 2 "request.json: " generate --request request.json
 # Where pictures go.
 printf '{"prompt": "%0*d", "steps": 1}' 40000 7 >long.json
 expect_error 2 "JPEG holds at most 65533; use PNG or WebP" generate --request long.json -o long.jpg
+expect_error 2 "at most 100 chunks are taken" generate --request long.json -o long.png
 expect_error 2 "picture.gif: " generate a -o picture.gif
 expect_error 2 "its ending says jpeg, but the format asked for is png" generate a -o picture.jpg --format png
 expect_error 2 "quality is 101" generate a -o picture.jpg --quality 101
