@@ -57,6 +57,17 @@ Status make_parent(const std::filesystem::path& path) {
   return {};
 }
 
+/// Renaming over a device or pipe would replace it: /dev/null, for a user who may.
+Status check_replaceable(const std::filesystem::path& path) {
+  std::error_code ignored;
+  const auto status = std::filesystem::status(path, ignored);
+  if (std::filesystem::is_directory(status))
+    return Error{ErrorCode::kIo, path.string() + ": is a folder; a file name is needed"};
+  if (std::filesystem::exists(status) && !std::filesystem::is_regular_file(status))
+    return Error{ErrorCode::kIo, path.string() + ": is not a regular file; it is not replaced"};
+  return {};
+}
+
 }  // namespace
 
 Result<std::string> read_file(const std::filesystem::path& path, uint64_t limit) {
@@ -82,6 +93,7 @@ Result<std::string> read_file(const std::filesystem::path& path, uint64_t limit)
 }
 
 Status write_file_atomically(const std::filesystem::path& path, std::string_view data) {
+  if (Status good = check_replaceable(path); !good) return good;
   if (Status made = make_parent(path); !made) return made;
   std::string temporary = path.string() + ".part-XXXXXX";
   const Descriptor file(::mkostemp(temporary.data(), O_CLOEXEC));
@@ -107,10 +119,7 @@ Status write_file_atomically(const std::filesystem::path& path, std::string_view
 }
 
 Status check_writable(const std::filesystem::path& path) {
-  std::error_code ignored;
-  if (std::filesystem::is_directory(path, ignored)) {
-    return Error{ErrorCode::kIo, path.string() + ": is a folder; a file name is needed"};
-  }
+  if (Status good = check_replaceable(path); !good) return good;
   // Rights alone do not tell: the file system may be full, read-only or not take files at all.
   if (Status made = make_parent(path); !made) return made;
   std::string temporary = path.string() + ".part-XXXXXX";

@@ -19,7 +19,8 @@ Result<std::string> read_file(const std::filesystem::path& path,
                               uint64_t limit = uint64_t{1} << 30);
 
 /// Writes beside `path` and renames over it, so that a reader sees the old file or the whole new
-/// one. Missing parent folders are made. Errors: kIo naming the path and the cause.
+/// one. Missing parent folders are made. Errors: kIo naming the path and the cause, also for a
+/// folder, device or pipe at `path`.
 Status write_file_atomically(const std::filesystem::path& path, std::string_view data);
 
 /// Whether write_file_atomically(path) could work now, by trying: makes missing parent folders.

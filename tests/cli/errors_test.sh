@@ -36,6 +36,9 @@ expect_error 2 "picture.gif: " generate a -o picture.gif
 expect_error 2 "its ending says jpeg, but the format asked for is png" generate a -o picture.jpg --format png
 expect_error 2 "quality is 101" generate a -o picture.jpg --quality 101
 expect_error 2 "known are [seq]" generate a --pattern "[sed]"
+mkfifo pipe
+expect_error 6 "pipe: is not a regular file; it is not replaced" generate a -o pipe --format png
+[ -p pipe ] || fail "a picture replaced a pipe"
 touch file
 expect_error 6 "file: cannot make the folder" generate a -o file/picture.png
 expect_error 3 "/proc/picture.png: cannot write it" generate a -o /proc/picture.png

@@ -7,7 +7,8 @@ program=$scratch/prefix/bin/safelight
 draw "a cat" -o cat.png
 [[ $(safelight read-info cat.png) == *"Model: emoji-128"* ]] || fail "the installed model was not used"
 expect_equal "$(safelight models --json | json 0 path)" "$scratch/prefix/share/safelight/models/emoji-128/emoji-128.safetensors"
-ldd "$program" | grep -q "$scratch/prefix/bin/../lib.*libdnnl" || fail "libdnnl is not the installed one: $(ldd "$program")"
+libraries=$(ldd "$program")  # whole: grep -q on a pipe would end ldd by SIGPIPE
+grep -q "$scratch/prefix/bin/../lib.*libdnnl" <<<"$libraries" || fail "libdnnl is not the installed one: $libraries"
 for file in bash-completion/completions/safelight zsh/site-functions/_safelight fish/vendor_completions.d/safelight.fish \
   doc/safelight/LICENSE doc/safelight/NOTICE safelight/models/emoji-128/NOTICE; do
   [ -s "$scratch/prefix/share/$file" ] || fail "share/$file is missing"
