@@ -1,6 +1,7 @@
 #pragma once
 
 #include <atomic>
+#include <filesystem>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -29,6 +30,11 @@ struct EngineOptions {
   Precision precision = Precision::kAuto;
   int threads = 0;       ///< 0: one for each processor that this process may use
   bool profile = false;  ///< time each step; costs a clock reading per step
+  /// Where the fastest way to compute each layer is kept once it was measured. Empty: nothing is
+  /// measured, and each layer is computed in the way that is mostly the fastest.
+  std::filesystem::path choices_file;
+  /// The ways to use, by name and in order of preference, for tests and comparisons; empty: all.
+  std::vector<std::string> product_methods;
 };
 
 /// A device as people want it named.

@@ -37,6 +37,7 @@ class CpuEngine : public Engine {
       : isa_(active_isa()),
         engine_(dnnl::engine::kind::cpu, 0),
         arena_(std::make_shared<Arena>()),
+        planner_(options.product_methods, options.choices_file),
         profiles_(options.profile) {
     const int threads = options.threads > 0 ? options.threads : omp_get_num_procs();
     omp_set_num_threads(threads);
@@ -49,11 +50,9 @@ class CpuEngine : public Engine {
                .threads = threads,
                .memory = total_memory(),
                .precision = precision};
-    lowering_ = {
-        .storage = precision == Precision::kBF16 ? Storage::kBF16 : Storage::kF32,
-        // oneDNN computes bf16 from AVX-512 on, by emulation where there are no bf16 instructions.
-        .native_bf16 = isa_ >= Isa::kAvx512,
-        .threads = threads};
+    lowering_ = {.storage = precision == Precision::kBF16 ? Storage::kBF16 : Storage::kF32,
+                 .isa = isa_,
+                 .threads = threads};
   }
 
   const DeviceInfo& device() const override { return device_; }
@@ -68,7 +67,8 @@ class CpuEngine : public Engine {
     auto held = std::dynamic_pointer_cast<CpuWeights>(weights);
     if (!held) throw std::invalid_argument("these weights were loaded by another engine");
     try {
-      LoweredPlan lowered = lower(graph, *held, engine_, lowering_);
+      LoweredPlan lowered = lower(graph, *held, planner_, lowering_);
+      planner_.save();
       const uint64_t needed = lowered.plan.arena_bytes + lowered.plan.persistent_bytes;
       const uint64_t there = available_memory() + arena_->size();
       if (needed > there) {
@@ -93,6 +93,7 @@ class CpuEngine : public Engine {
   Isa isa_;
   dnnl::engine engine_;
   std::shared_ptr<Arena> arena_;
+  ProductPlanner planner_;
   bool profiles_;
   Profile profile_;
   DeviceInfo device_;

@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <chrono>
-#include <new>
 #include <stdexcept>
 
 #include "engine/cpu/kernels/kernels.h"
@@ -70,18 +69,6 @@ class ArenaGuard {
 
 }  // namespace
 
-std::byte* Arena::reserve(size_t bytes) {
-  if (bytes > size_ || !data_) {
-    data_.reset();
-    const size_t rounded =
-        (std::max<size_t>(bytes, 1) + kBufferAlignment - 1) / kBufferAlignment * kBufferAlignment;
-    data_.reset(static_cast<std::byte*>(std::aligned_alloc(kBufferAlignment, rounded)));
-    if (!data_) throw std::bad_alloc();
-    size_ = bytes;
-  }
-  return data_.get();
-}
-
 CpuExecutable::CpuExecutable(LoweredPlan lowered, std::shared_ptr<CpuWeights> weights,
                              std::shared_ptr<Arena> arena, Profile* profile)
     : plan_(std::move(lowered.plan)),
@@ -90,14 +77,14 @@ CpuExecutable::CpuExecutable(LoweredPlan lowered, std::shared_ptr<CpuWeights> we
       profile_(profile) {
   arena_->reserve(plan_.arena_bytes);
   persistent_.reserve(plan_.persistent_bytes);
-  const Workspace places = workspace(nullptr);
+  const Workspace places = workspace(nullptr, nullptr);
   for (const PlanConstant& constant : lowered.constants) {
     std::copy(constant.data.begin(), constant.data.end(), floats(places.at(constant.view)));
   }
 }
 
-Workspace CpuExecutable::workspace(std::byte* arena) const {
-  return {plan_.buffers, arena, persistent_.reserve(plan_.persistent_bytes)};
+Workspace CpuExecutable::workspace(std::byte* arena, const StopFlag* stop) const {
+  return {plan_.buffers, arena, persistent_.reserve(plan_.persistent_bytes), stop};
 }
 
 void CpuExecutable::set_input(size_t index, const Tensor& tensor) {
@@ -107,12 +94,12 @@ void CpuExecutable::set_input(size_t index, const Tensor& tensor) {
         fmt::format("input {} has shape {}; the executable was compiled for {}", index,
                     graph::to_string(tensor.shape), graph::to_string(view.sizes)));
   }
-  copy(host_view(tensor.shape, tensor.begin()), workspace(nullptr).strided(view));
+  copy(host_view(tensor.shape, tensor.begin()), workspace(nullptr, nullptr).strided(view));
 }
 
 Status CpuExecutable::run(const StopFlag* stop) {
   std::byte* arena = arena_->reserve(plan_.arena_bytes);
-  const Workspace places = workspace(arena);
+  const Workspace places = workspace(arena, stop);
   ArenaGuard guard(plan_, arena);
   for (int s = 0; s < static_cast<int>(plan_.steps.size()); ++s) {
     if (stop && stop->load(std::memory_order_relaxed))
@@ -130,13 +117,15 @@ Status CpuExecutable::run(const StopFlag* stop) {
     }
     guard.after(s);
   }
+  // The last step may have been left early.
+  if (stop && stop->load(std::memory_order_relaxed)) return Error{ErrorCode::kCancelled, "stopped"};
   return {};
 }
 
 Tensor CpuExecutable::output(size_t index) const {
   const View& view = plan_.outputs.at(index);
   Tensor tensor(view.sizes);
-  std::copy_n(floats(workspace(nullptr).at(view)), tensor.data.size(), tensor.begin());
+  std::copy_n(floats(workspace(nullptr, nullptr).at(view)), tensor.data.size(), tensor.begin());
   return tensor;
 }
 

@@ -18,6 +18,8 @@ class CpuWeights : public LoadedWeights {
 
   uint64_t bytes() const override;
 
+  const dnnl::engine& engine() const { return engine_; }
+
   const weights::TensorView& file_tensor(const std::string& name) const {
     return weights_.at(name);
   }

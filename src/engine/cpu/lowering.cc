@@ -6,9 +6,9 @@
 
 #include "engine/cpu/fusion.h"
 #include "engine/cpu/memory_plan.h"
+#include "engine/cpu/onednn_products.h"
+#include "engine/cpu/operator_steps.h"
 #include "engine/cpu/plan_builder.h"
-#include "engine/cpu/product_steps.h"
-#include "weights/convert.h"
 
 namespace safelight::engine::cpu {
 namespace {
@@ -67,11 +67,11 @@ bool is_pointwise(const graph::Conv2dAttributes& attributes, const Shape& weight
 
 class Lowering {
  public:
-  Lowering(const Graph& graph, CpuWeights& weights, const dnnl::engine& engine,
+  Lowering(const Graph& graph, CpuWeights& weights, ProductPlanner& planner,
            const LoweringOptions& options)
       : graph_(graph),
         weights_(weights),
-        engine_(engine),
+        planner_(planner),
         options_(options),
         fused_(fuse(graph)),
         places_(graph.nodes().size()),
@@ -102,7 +102,7 @@ class Lowering {
 
   /// The storage of a product's operands: bf16 only where oneDNN computes with it.
   Storage product_storage(const Node& node) const {
-    const bool f32 = node.numerics == graph::Numerics::kF32 || !options_.native_bf16;
+    const bool f32 = node.numerics == graph::Numerics::kF32 || !options_.native_bf16();
     return f32 ? Storage::kF32 : options_.storage;
   }
 
@@ -211,34 +211,30 @@ class Lowering {
     const bool image = core.op == Op::kConv2d;
     const Shape& weight_shape = node(core.inputs[1]).shape;
     const bool pointwise = image && is_pointwise(core.as<graph::Conv2dAttributes>(), weight_shape);
-    const auto prepared = [&](const View& view, Storage storage) {
+    const bool f32 = core.numerics == graph::Numerics::kF32;
+    const auto prepared = [&](const View& view) {
       const View laid_out = image ? builder_.as_channels_last(view) : builder_.as_rows(view);
-      const View stored = builder_.in_storage(laid_out, storage);
+      const View stored = f32 ? builder_.in_storage(laid_out, Storage::kF32) : laid_out;
       return pointwise ? pixels_as_rows(stored) : stored;
     };
-    const Storage type = product_storage(core);
-    // A native bf16 product can store float32 as well; a float32 one is rounded to bf16 by a copy
-    // behind it.
-    const Storage wanted = storage_of(value);
-    const Storage stored = type == Storage::kBF16 ? wanted : Storage::kF32;
-    const View result = builder_.usual_layout(node(value).shape, stored);
-    Product product{.source = prepared(operand(core.inputs[0]), type),
+    const View result = builder_.usual_layout(node(value).shape, storage_of(value));
+    Product product{.kind = std::string(pointwise ? "conv1x1" : graph::op_name(core.op)),
+                    .source = prepared(operand(core.inputs[0])),
+                    .result = pointwise ? pixels_as_rows(result) : result,
                     .weight = name_of(core.inputs[1]),
                     .bias = name_of(core.inputs[2]),
-                    .result = pointwise ? pixels_as_rows(result) : result,
-                    .after = {}};
+                    .after = {},
+                    .convolution = {},
+                    .weight_shape = weight_shape};
     for (const PostOperation& operation : fusion.after) {
       const bool adds = operation.addend.valid();
       product.after.push_back(
-          {operation.unary, adds ? prepared(operand(operation.addend), type) : View{}});
+          {operation.unary, adds ? prepared(operand(operation.addend)) : View{}});
     }
-    if (image && !pointwise) {
-      add_conv2d(builder_, weights_, engine_, product, core.as<graph::Conv2dAttributes>(),
-                 weight_shape);
-    } else {
-      add_linear(builder_, weights_, engine_, image ? "conv1x1" : "linear", product);
-    }
-    return builder_.in_storage(result, wanted);
+    if (image && !pointwise) product.convolution = core.as<graph::Conv2dAttributes>();
+    planner_.choose(product, builder_, weights_, options_)
+        .add(product, builder_, weights_, options_);
+    return result;
   }
 
   View lower_matmul(Value value) {
@@ -253,7 +249,7 @@ class Lowering {
       std::swap(b.sizes[b.sizes.size() - 1], b.sizes[b.sizes.size() - 2]);
       std::swap(b.strides[b.strides.size() - 1], b.strides[b.strides.size() - 2]);
     }
-    add_matmul(builder_, engine_, a, b, result);
+    add_onednn_matmul(builder_, weights_.engine(), a, b, result);
     return builder_.in_storage(result, wanted);
   }
 
@@ -358,60 +354,21 @@ class Lowering {
 
   View lower_attention(Value value) {
     const Node& n = node(value);
-    const auto [heads, causal] = n.as<graph::AttentionAttributes>();
-    std::array<View, 4> views;
+    std::array<View, 3> views;
     for (size_t i = 0; i < 3; ++i) {
       views[i] = operand(n.inputs[i]);
       if (views[i].strides[2] != 1 && views[i].sizes[2] != 1) views[i] = builder_.as_rows(views[i]);
     }
-    views[3] = builder_.row_major(n.shape, storage_of(value));
-    Attention attention{.batch = n.shape[0],
-                        .heads = heads,
-                        .queries = n.shape[1],
-                        .keys = views[1].sizes[1],
-                        .head_size = n.shape[2] / heads};
-    attention.scale = 1 / std::sqrt(static_cast<float>(attention.head_size));
-    attention.causal = causal;
-    const int threads = options_.threads;
-    const View scratch = builder_.scratch(attention_scratch(attention, threads));
-    Step& step = builder_.kernel("attention", {views[0], views[1], views[2]}, {views[3], scratch},
-                                 [=](const Workspace& workspace) {
-                                   const auto operand = [&](const View& view) {
-                                     return AttentionOperand{workspace.at(view), view.strides[0],
-                                                             view.strides[1], attention.head_size};
-                                   };
-                                   Attention call = attention;
-                                   call.q = operand(views[0]);
-                                   call.k = operand(views[1]);
-                                   call.v = operand(views[2]);
-                                   call.out = operand(views[3]);
-                                   cpu::attention(call, workspace.at(scratch).data, threads);
-                                 });
-    step.flops = 4.0 * static_cast<double>(graph::element_count(n.shape)) *
-                 static_cast<double>(attention.keys) * (causal ? 0.5 : 1.0);
-    return views[3];
+    const View out = builder_.row_major(n.shape, storage_of(value));
+    add_attention(builder_, views, out, n.as<graph::AttentionAttributes>(), options_.threads);
+    return out;
   }
 
-  /// Reads just the rows asked for from the mapped file: a vocabulary is never unpacked whole.
   View lower_embedding(Value value) {
     const Node& n = node(value);
     const View ids = builder_.as_rows(builder_.in_storage(operand(n.inputs[0]), Storage::kF32));
     const View out = builder_.row_major(n.shape, Storage::kF32);
-    const weights::TensorView& table = weights_.file_tensor(name_of(n.inputs[1]));
-    builder_.kernel("embedding", {ids}, {out}, [=](const Workspace& workspace) {
-      const auto* id = reinterpret_cast<const float*>(workspace.at(ids).data);
-      auto* row = reinterpret_cast<float*>(workspace.at(out).data);
-      const int64_t rows = table.shape[0], width = table.shape[1];
-      const size_t row_bytes = table.data.size() / static_cast<size_t>(rows);
-      for (int64_t i = 0; i < graph::element_count(ids.sizes); ++i, row += width) {
-        if (!(id[i] >= 0) || id[i] >= static_cast<float>(rows))
-          throw std::out_of_range("embedding: id not in the table");
-        weights::TensorView part = table;
-        part.shape = {width};
-        part.data = table.data.subspan(static_cast<size_t>(id[i]) * row_bytes, row_bytes);
-        weights::to_f32(part, {row, static_cast<size_t>(width)});
-      }
-    });
+    add_embedding(builder_, ids, weights_.file_tensor(name_of(n.inputs[1])), out);
     return builder_.in_storage(out, storage_of(value));
   }
 
@@ -419,22 +376,7 @@ class Lowering {
     const Node& n = node(value);
     const View t = builder_.as_rows(builder_.in_storage(operand(n.inputs[0]), Storage::kF32));
     const View out = builder_.row_major(n.shape, Storage::kF32);
-    const auto [size, max_period] = n.as<graph::TimestepAttributes>();
-    builder_.kernel("timestep_embedding", {t}, {out},
-                    [=, size = size, period = max_period](const Workspace& workspace) {
-                      const auto* time = reinterpret_cast<const float*>(workspace.at(t).data);
-                      auto* row = reinterpret_cast<float*>(workspace.at(out).data);
-                      const int64_t half = size / 2;
-                      for (int64_t b = 0; b < t.sizes[0]; ++b, row += size) {
-                        for (int64_t i = 0; i < half; ++i) {
-                          const double frequency =
-                              std::exp(-std::log(static_cast<double>(period)) *
-                                       static_cast<double>(i) / static_cast<double>(half));
-                          row[i] = static_cast<float>(std::cos(time[b] * frequency));
-                          row[half + i] = static_cast<float>(std::sin(time[b] * frequency));
-                        }
-                      }
-                    });
+    add_timestep_embedding(builder_, t, out, n.as<graph::TimestepAttributes>());
     return out;
   }
 
@@ -461,33 +403,16 @@ class Lowering {
 
   View lower_pad(Value value) {
     const Node& n = node(value);
-    const View from = operand(n.inputs[0]);
     const View out = builder_.channels_last(n.shape, storage_of(value));
-    const auto& padding = n.as<graph::Padding>();
-    View inside = out;
-    inside.sizes = from.sizes;
-    inside.offset += padding.top * out.strides[2] + padding.left * out.strides[3];
-    builder_.kernel("pad2d", {from}, {out}, [=](const Workspace& workspace) {
-      const Buffer whole = workspace.at(out);
-      std::memset(
-          whole.data, 0,
-          static_cast<size_t>(graph::element_count(out.sizes)) * storage_size(whole.storage));
-      cpu::copy(workspace.strided(from), workspace.strided(inside));
-    });
+    add_pad(builder_, operand(n.inputs[0]), out, n.as<graph::Padding>());
     return out;
   }
 
   View lower_upsample(Value value) {
     const Node& n = node(value);
-    const auto [fy, fx] = n.as<graph::UpsampleAttributes>();
     const View from = builder_.as_channels_last(operand(n.inputs[0]));
     const View out = builder_.channels_last(n.shape, storage_of(value));
-    const Shape s = from.sizes;
-    builder_.kernel("upsample_nearest", {from}, {out},
-                    [=, fy = fy, fx = fx](const Workspace& workspace) {
-                      upsample_nearest(workspace.at(from), workspace.at(out), s[0], s[2], s[3],
-                                       s[1], static_cast<int>(fy), static_cast<int>(fx));
-                    });
+    add_upsample(builder_, from, out, n.as<graph::UpsampleAttributes>());
     return out;
   }
 
@@ -502,9 +427,7 @@ class Lowering {
     Shape sizes = x.sizes;
     sizes.back() = 1;
     const View out = builder_.row_major(sizes, Storage::kF32);
-    builder_.kernel("mean", {x}, {out}, [=](const Workspace& workspace) {
-      row_mean(workspace.rows(x), reinterpret_cast<float*>(workspace.at(out).data));
-    });
+    add_row_mean(builder_, x, out);
     Shape back(order.size());
     for (size_t d = 0; d < order.size(); ++d)
       back[static_cast<size_t>(order[d])] = static_cast<int64_t>(d);
@@ -513,7 +436,7 @@ class Lowering {
 
   const Graph& graph_;
   CpuWeights& weights_;
-  dnnl::engine engine_;
+  ProductPlanner& planner_;
   LoweringOptions options_;
   FusedGraph fused_;
   PlanBuilder builder_;
@@ -524,9 +447,9 @@ class Lowering {
 
 }  // namespace
 
-LoweredPlan lower(const Graph& graph, CpuWeights& weights, const dnnl::engine& engine,
+LoweredPlan lower(const Graph& graph, CpuWeights& weights, ProductPlanner& planner,
                   const LoweringOptions& options) {
-  return Lowering(graph, weights, engine, options).run();
+  return Lowering(graph, weights, planner, options).run();
 }
 
 }  // namespace safelight::engine::cpu

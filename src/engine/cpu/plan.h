@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <memory>
 #include <string>
 #include <vector>
@@ -38,8 +39,10 @@ struct PlannedBuffer {
 /// Resolves views to memory during a run.
 class Workspace {
  public:
-  Workspace(const std::vector<PlannedBuffer>& buffers, std::byte* arena, std::byte* persistent)
-      : buffers_(buffers), arena_(arena), persistent_(persistent) {}
+  /// `stop` may be null.
+  Workspace(const std::vector<PlannedBuffer>& buffers, std::byte* arena, std::byte* persistent,
+            const std::atomic<bool>* stop)
+      : buffers_(buffers), arena_(arena), persistent_(persistent), stop_(stop) {}
 
   Buffer buffer(int index) const {
     const PlannedBuffer& planned = buffers_[static_cast<size_t>(index)];
@@ -50,11 +53,14 @@ class Workspace {
   StridedView strided(const View& view) const;
   /// The view as rows of its last dimension; row_stride(view) must not be -1.
   Rows rows(const View& view) const;
+  /// Set when the run is to end: long steps look at it and may leave their results unfinished.
+  const std::atomic<bool>* stop() const { return stop_; }
 
  private:
   const std::vector<PlannedBuffer>& buffers_;
   std::byte* arena_;
   std::byte* persistent_;
+  const std::atomic<bool>* stop_;
 };
 
 /// One kernel call of a plan.

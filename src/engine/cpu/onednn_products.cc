@@ -1,4 +1,4 @@
-#include "engine/cpu/product_steps.h"
+#include "engine/cpu/onednn_products.h"
 
 #include <functional>
 #include <stdexcept>
@@ -112,15 +112,18 @@ struct Parts {
   Attributes attributes;
 };
 
-void add_step(PlanBuilder& builder, const dnnl::engine& engine, const std::string& kind,
-              double flops, const Product& product, const Parts& parts, dnnl::primitive primitive,
-              const memory::desc& scratchpad, const memory& weight, const memory& bias) {
-  auto step = std::make_unique<PrimitiveStep>(engine, std::move(primitive));
-  step->flops = flops;
+void add_step(PlanBuilder& builder, const Product& product, const Parts& parts,
+              dnnl::primitive primitive, const memory::desc& scratchpad, const memory& weight,
+              CpuWeights& weights) {
+  auto step = std::make_unique<PrimitiveStep>(weights.engine(), std::move(primitive));
+  step->flops = product.flops();
   step->place(DNNL_ARG_SRC, parts.source, product.source);
   step->place(DNNL_ARG_DST, parts.result, product.result);
   step->fix(DNNL_ARG_WEIGHTS, weight);
-  if (bias) step->fix(DNNL_ARG_BIAS, bias);
+  if (!product.bias.empty()) {
+    step->fix(DNNL_ARG_BIAS,
+              {parts.bias, weights.engine(), const_cast<float*>(weights.f32(product.bias).data())});
+  }
   std::vector<View> reads{product.source}, writes{product.result};
   size_t next = 0;
   for (const PlacedPostOperation& operation : product.after) {
@@ -134,13 +137,7 @@ void add_step(PlanBuilder& builder, const dnnl::engine& engine, const std::strin
     step->place(DNNL_ARG_SCRATCHPAD, scratchpad, scratch);
     writes.push_back(scratch);
   }
-  builder.step(kind, reads, writes, std::move(step));
-}
-
-memory bias_memory(CpuWeights& weights, const dnnl::engine& engine, const std::string& name,
-                   const memory::desc& layout) {
-  if (name.empty()) return {};
-  return {layout, engine, const_cast<float*>(weights.f32(name).data())};
+  builder.step(product.kind, reads, writes, std::move(step));
 }
 
 memory::desc wanted_weight(const CpuWeights& weights, const std::string& name,
@@ -149,10 +146,7 @@ memory::desc wanted_weight(const CpuWeights& weights, const std::string& name,
   return {dims, type, memory::format_tag::any};
 }
 
-}  // namespace
-
-void add_linear(PlanBuilder& builder, CpuWeights& weights, const dnnl::engine& engine,
-                const std::string& kind, const Product& product) {
+void add_linear(const Product& product, PlanBuilder& builder, CpuWeights& weights) {
   const int64_t k = product.source.sizes.back(), n = product.result.sizes.back();
   const int64_t m = graph::element_count(product.result.sizes) / n;
   const auto rows = [&](const View& view) {
@@ -167,6 +161,7 @@ void add_linear(PlanBuilder& builder, CpuWeights& weights, const dnnl::engine& e
                           ? memory::desc()
                           : memory::desc({1, n}, memory::data_type::f32, memory::format_tag::ab),
               .attributes = attributes_of(product, rows)};
+  const dnnl::engine& engine = weights.engine();
   const dnnl::matmul::primitive_desc chosen =
       product.bias.empty()
           ? dnnl::matmul::primitive_desc(engine, parts.source, parts.weight, parts.result,
@@ -175,21 +170,18 @@ void add_linear(PlanBuilder& builder, CpuWeights& weights, const dnnl::engine& e
                                          parts.result, parts.attributes.attr);
   const memory weight =
       weights.packed(product.weight, {{k, n}, type, memory::dims{1, k}}, chosen.weights_desc());
-  add_step(builder, engine, kind,
-           2.0 * static_cast<double>(m) * static_cast<double>(n) * static_cast<double>(k), product,
-           parts, dnnl::matmul(chosen), chosen.scratchpad_desc(), weight,
-           bias_memory(weights, engine, product.bias, parts.bias));
+  add_step(builder, product, parts, dnnl::matmul(chosen), chosen.scratchpad_desc(), weight,
+           weights);
 }
 
-void add_conv2d(PlanBuilder& builder, CpuWeights& weights, const dnnl::engine& engine,
-                const Product& product, const graph::Conv2dAttributes& attributes,
-                const Shape& weight_shape) {
+void add_convolution(const Product& product, PlanBuilder& builder, CpuWeights& weights) {
   const auto image = [&](const View& view) {
     return memory::desc(view.sizes, data_type(builder.storage(view)),
                         channels_last_strides(view.sizes));
   };
+  const graph::Conv2dAttributes& attributes = *product.convolution;
   const memory::data_type type = data_type(builder.storage(product.source));
-  memory::dims dims = weight_shape;
+  memory::dims dims = product.weight_shape;
   if (attributes.groups > 1) {
     dims[0] /= attributes.groups;
     dims.insert(dims.begin(), attributes.groups);
@@ -197,28 +189,47 @@ void add_conv2d(PlanBuilder& builder, CpuWeights& weights, const dnnl::engine& e
   Parts parts{.source = image(product.source),
               .result = image(product.result),
               .weight = wanted_weight(weights, product.weight, dims, type),
-              .bias = product.bias.empty() ? memory::desc()
-                                           : memory::desc({weight_shape[0]}, memory::data_type::f32,
-                                                          memory::format_tag::x),
+              .bias = product.bias.empty()
+                          ? memory::desc()
+                          : memory::desc({product.weight_shape[0]}, memory::data_type::f32,
+                                         memory::format_tag::x),
               .attributes = attributes_of(product, image)};
   const graph::Padding& padding = attributes.padding;
   const dnnl::convolution_forward::primitive_desc chosen(
-      engine, dnnl::prop_kind::forward_inference, dnnl::algorithm::convolution_direct, parts.source,
-      parts.weight, parts.bias, parts.result, {attributes.stride[0], attributes.stride[1]},
+      weights.engine(), dnnl::prop_kind::forward_inference, dnnl::algorithm::convolution_direct,
+      parts.source, parts.weight, parts.bias, parts.result,
+      {attributes.stride[0], attributes.stride[1]},
       {attributes.dilation[0] - 1, attributes.dilation[1] - 1}, {padding.top, padding.left},
       {padding.bottom, padding.right}, parts.attributes.attr);
   const memory weight = weights.packed(product.weight, {dims, type, graph::dense_strides(dims)},
                                        chosen.weights_desc());
-  const int64_t products_per_value = graph::element_count(weight_shape) / weight_shape[0];
-  const double flops = 2.0 * static_cast<double>(graph::element_count(product.result.sizes)) *
-                       static_cast<double>(products_per_value);
-  add_step(builder, engine, "conv2d", flops, product, parts, dnnl::convolution_forward(chosen),
-           chosen.scratchpad_desc(), weight,
-           bias_memory(weights, engine, product.bias, parts.bias));
+  add_step(builder, product, parts, dnnl::convolution_forward(chosen), chosen.scratchpad_desc(),
+           weight, weights);
 }
 
-void add_matmul(PlanBuilder& builder, const dnnl::engine& engine, const View& a, const View& b,
-                const View& result) {
+}  // namespace
+
+void add_onednn_product(const Product& product, PlanBuilder& builder, CpuWeights& weights,
+                        const LoweringOptions& options) {
+  const Storage type = options.native_bf16() ? builder.storage(product.source) : Storage::kF32;
+  Product stored = product;
+  stored.source = builder.in_storage(product.source, type);
+  for (PlacedPostOperation& operation : stored.after) {
+    if (operation.addend.valid()) operation.addend = builder.in_storage(operation.addend, type);
+  }
+  // A bf16 product can store float32 as well; a float32 one is rounded to bf16 by a copy behind it.
+  const bool rounds = type == Storage::kF32 && builder.storage(product.result) == Storage::kBF16;
+  if (rounds) stored.result = builder.dense_like(product.result, Storage::kF32);
+  if (product.convolution) {
+    add_convolution(stored, builder, weights);
+  } else {
+    add_linear(stored, builder, weights);
+  }
+  if (rounds) builder.copy(stored.result, product.result);
+}
+
+void add_onednn_matmul(PlanBuilder& builder, const dnnl::engine& engine, const View& a,
+                       const View& b, const View& result) {
   const auto layout = [&](const View& view) {
     return memory::desc(view.sizes, data_type(builder.storage(view)), view.strides);
   };

@@ -1,0 +1,29 @@
+#include "engine/cpu/arena.h"
+
+#include <sys/mman.h>
+
+#include <algorithm>
+#include <new>
+
+namespace safelight::engine::cpu {
+namespace {
+
+constexpr size_t kHugePage = size_t{2} << 20;
+
+}  // namespace
+
+std::byte* Arena::reserve(size_t bytes) {
+  if (bytes > size_ || !data_) {
+    data_.reset();
+    size_ = 0;
+    const size_t rounded = (std::max<size_t>(bytes, 1) + kHugePage - 1) / kHugePage * kHugePage;
+    data_.reset(static_cast<std::byte*>(std::aligned_alloc(kHugePage, rounded)));
+    if (!data_) throw std::bad_alloc();
+    // A hint: where the system gives none, pages stay small.
+    ::madvise(data_.get(), rounded, MADV_HUGEPAGE);
+    size_ = bytes;
+  }
+  return data_.get();
+}
+
+}  // namespace safelight::engine::cpu
