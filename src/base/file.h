@@ -38,6 +38,10 @@ class MappedFile {
   Bytes bytes() const { return {data_, size_}; }
   const std::filesystem::path& path() const { return path_; }
 
+  /// Gives the memory of `part` of bytes() back to the system, which reads it again from the file
+  /// when it is needed: for what was copied elsewhere and is not soon read again.
+  void release(Bytes part) const;
+
  private:
   MappedFile() = default;
   const std::byte* data_ = nullptr;

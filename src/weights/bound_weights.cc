@@ -3,6 +3,10 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <algorithm>
+#include <atomic>
+#include <thread>
+
 #include "weights/convert.h"
 
 namespace safelight::weights {
@@ -28,14 +32,26 @@ Status check(const TensorView& tensor, const Param& param, const std::string& na
                  fmt::format("tensor '{}' has type {}; {} needs real numbers", name,
                              graph::dtype_name(tensor.dtype), what)};
   }
-  if (has_non_finite(tensor)) {
-    return Error{
-        ErrorCode::kCorruptFile,
-        fmt::format(
-            "tensor '{}' holds NaN or infinite values. Was the file cut short or badly merged?",
-            name)};
-  }
   return {};
+}
+
+/// Which of the tensors hold NaN or infinite values, by index. Reads every byte, with all
+/// processors, and keeps none of it in memory.
+std::vector<bool> find_non_finite(const std::vector<const TensorView*>& tensors) {
+  std::vector<std::atomic<bool>> found(tensors.size());
+  std::atomic<size_t> next = 0;
+  const auto work = [&] {
+    for (size_t i = next++; i < tensors.size(); i = next++) {
+      found[i] = has_non_finite(*tensors[i]);
+      tensors[i]->release_pages();
+    }
+  };
+  {
+    std::vector<std::jthread> others(std::max(1U, std::thread::hardware_concurrency()) - 1);
+    for (std::jthread& thread : others) thread = std::jthread(work);
+    work();
+  }
+  return {found.begin(), found.end()};
 }
 
 }  // namespace
@@ -48,9 +64,10 @@ uint64_t BoundWeights::bytes() const {
 
 Result<BoundWeights> bind(const std::vector<Param>& params, const TensorIndex& index,
                           const NameInFile& name_in_file, const std::string& what) {
-  BoundWeights bound;
+  std::vector<std::string> names;
+  std::vector<const TensorView*> tensors;
   for (const Param& param : params) {
-    const std::string name = name_in_file(param.name);
+    const std::string& name = names.emplace_back(name_in_file(param.name));
     const TensorView* tensor = index.find(name);
     if (tensor == nullptr) {
       return Error{ErrorCode::kCorruptFile, fmt::format("tensor '{}' [{}] is missing; {} needs it",
@@ -59,9 +76,21 @@ Result<BoundWeights> bind(const std::vector<Param>& params, const TensorIndex& i
     if (Status good = check(*tensor, param, name, what); !good) {
       return good.error().in(std::string(index.source_file(name)));
     }
-    TensorView view = *tensor;
-    view.shape = param.shape;
-    bound.insert(param.name, std::move(view));
+    tensors.push_back(tensor);
+  }
+  const std::vector<bool> non_finite = find_non_finite(tensors);
+  BoundWeights bound;
+  for (size_t i = 0; i < params.size(); ++i) {
+    if (non_finite[i]) {
+      return Error{ErrorCode::kCorruptFile,
+                   fmt::format("tensor '{}' holds NaN or infinite values. Was the file cut short "
+                               "or badly merged?",
+                               names[i])}
+          .in(std::string(index.source_file(names[i])));
+    }
+    TensorView view = *tensors[i];
+    view.shape = params[i].shape;
+    bound.insert(params[i].name, std::move(view));
   }
   return bound;
 }

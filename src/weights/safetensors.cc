@@ -239,7 +239,8 @@ Result<json::object> read_header(Bytes header) {
 }
 
 Result<TensorIndex> read_index(Bytes file, std::string_view name,
-                               const std::shared_ptr<const void>& owner) {
+                               const std::shared_ptr<const void>& owner,
+                               const MappedFile* mapping) {
   const Result<size_t> length = header_length(file);
   if (!length) return length.error();
   const Result<json::object> header = read_header(file.subspan(kLengthSize, *length));
@@ -257,6 +258,7 @@ Result<TensorIndex> read_index(Bytes file, std::string_view name,
     Result<TensorView> view = read_entry(tensor, value, data);
     if (!view) return view.error();
     view->owner = owner;
+    view->mapping = mapping;
     const auto begin = static_cast<uint64_t>(view->data.data() - data.data());
     extents.push_back({begin, begin + view->data.size(), tensor});
     if (Status added = index.add(std::string(tensor), *std::move(view), name); !added) {
@@ -287,8 +289,9 @@ json::object header_entry(const TensorView& tensor, uint64_t begin) {
 }  // namespace
 
 Result<TensorIndex> parse_safetensors(Bytes file, std::string_view name,
-                                      const std::shared_ptr<const void>& owner) {
-  Result<TensorIndex> index = read_index(file, name, owner);
+                                      const std::shared_ptr<const void>& owner,
+                                      const MappedFile* mapping) {
+  Result<TensorIndex> index = read_index(file, name, owner, mapping);
   if (!index) return index.error().in(std::string(name));
   return index;
 }
@@ -301,7 +304,7 @@ Result<TensorIndex> open_safetensors(const std::filesystem::path& path) {
   }
   const auto file = MappedFile::open(path);
   if (!file) return file.error();
-  return parse_safetensors((*file)->bytes(), path.filename().string(), *file);
+  return parse_safetensors((*file)->bytes(), path.filename().string(), *file, file->get());
 }
 
 Status write_safetensors(const std::filesystem::path& path, const TensorIndex::Map& tensors,

@@ -18,6 +18,13 @@ struct TensorView {
   std::vector<int64_t> shape;
   Bytes data;
   std::shared_ptr<const void> owner;
+  const MappedFile* mapping = nullptr;  ///< the file that `data` is mapped from, if it is
+
+  /// After a pass over the elements that will not soon come again: gives the pages of a mapped file
+  /// back.
+  void release_pages() const {
+    if (mapping != nullptr) mapping->release(data);
+  }
 
   /// The number of elements; 1 for a scalar.
   int64_t count() const { return Tensor::count(shape); }

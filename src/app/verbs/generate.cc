@@ -92,7 +92,8 @@ Status check_sampler(const request::Request& request) {
   return {};
 }
 
-Result<engine::EngineOptions> engine_options(const Options& options, const Config& config) {
+Result<engine::EngineOptions> engine_options(const Options& options, const Library& library) {
+  const Config& config = library.config;
   const std::string name =
       !options.precision.empty() ? options.precision : config.precision.value_or("auto");
   const auto precision = engine::find_precision(name);
@@ -100,7 +101,9 @@ Result<engine::EngineOptions> engine_options(const Options& options, const Confi
   return engine::EngineOptions{
       .precision = *precision,
       .threads = options.threads > 0 ? options.threads : config.threads.value_or(0),
-      .profile = options.profile};
+      .profile = options.profile,
+      .choices_file = library.paths.cache / "kernels.json",
+      .product_methods = {}};
 }
 
 OutputOptions output_options(const Options& options, const Library& library) {
@@ -172,7 +175,7 @@ Status run(const Options& options) {
   if (Status good = check_sampler(*request); !good) return good;
   Result<Library> library = open_library(options.models_dirs);
   if (!library) return library.error();
-  const auto engine = engine_options(options, library->config);
+  const auto engine = engine_options(options, *library);
   if (!engine) return engine.error();
   const Result<ModelEntry> entry = library->checkpoint(request->model);
   if (!entry) return entry.error();

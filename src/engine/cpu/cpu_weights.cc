@@ -1,8 +1,28 @@
 #include "engine/cpu/cpu_weights.h"
 
+#include "engine/cpu/kernels/parallel.h"
 #include "weights/convert.h"
 
 namespace safelight::engine::cpu {
+
+namespace {
+
+/// Converts a tensor by all threads.
+template <class T>
+void convert(const weights::TensorView& tensor, T* out,
+             void (*piecewise)(const weights::TensorView&, std::span<T>)) {
+  constexpr int64_t kGrain = 1 << 16;
+  const auto element = static_cast<int64_t>(graph::dtype_size(tensor.dtype));
+  parallel_for(tensor.count(), kGrain, [&](int64_t begin, int64_t end) {
+    weights::TensorView piece = tensor;
+    piece.shape = {end - begin};
+    piece.data = tensor.data.subspan(static_cast<size_t>(begin * element),
+                                     static_cast<size_t>((end - begin) * element));
+    piecewise(piece, {out + begin, static_cast<size_t>(end - begin)});
+  });
+}
+
+}  // namespace
 
 uint64_t CpuWeights::bytes() const {
   uint64_t total = 0;
@@ -35,12 +55,12 @@ dnnl::memory CpuWeights::packed(const std::string& name, const dnnl::memory::des
 
   dnnl::memory from(plain, engine_);
   const weights::TensorView& tensor = weights_.at(name);
-  const auto count = static_cast<size_t>(tensor.count());
   if (wanted.get_data_type() == dnnl::memory::data_type::bf16) {
-    weights::to_bf16(tensor, {static_cast<uint16_t*>(from.get_data_handle()), count});
+    convert(tensor, static_cast<uint16_t*>(from.get_data_handle()), &weights::to_bf16);
   } else {
-    weights::to_f32(tensor, {static_cast<float*>(from.get_data_handle()), count});
+    convert(tensor, static_cast<float*>(from.get_data_handle()), &weights::to_f32);
   }
+  tensor.release_pages();
   dnnl::memory to = from;
   if (plain != wanted) {
     to = dnnl::memory(wanted, engine_);

@@ -21,6 +21,7 @@ namespace {
 namespace json = boost::json;
 
 constexpr uint64_t kMaxFileBytes = uint64_t{16} << 20;
+constexpr double kLeastMeasured = 2e8;  // FLOP a picture; less takes under a millisecond or two
 
 bool takes_any(const Product&, const PlanBuilder&, const CpuWeights&, const LoweringOptions&) {
   return true;
@@ -115,6 +116,7 @@ const ProductMethod& ProductPlanner::choose(const Product& product, const PlanBu
                                             const LoweringOptions& options) {
   const auto found = candidates(product, builder, weights, options);
   if (file_.empty() || found.size() == 1) return *found.front();
+  const double one_picture = product.flops() / static_cast<double>(product.source.sizes.front());
   const std::string layer = layer_key(product, builder, weights, options);
   const auto named = [&](const std::string& name) {
     return std::find_if(found.begin(), found.end(),
@@ -123,6 +125,7 @@ const ProductMethod& ProductPlanner::choose(const Product& product, const PlanBu
   if (const auto known = choices_.find(layer); known != choices_.end()) {
     if (const auto method = named(known->second); method != found.end()) return **method;
   }
+  if (one_picture < kLeastMeasured) return *found.front();
   std::string& fastest = fastest_[shape_key(product, layer)];
   if (fastest.empty()) {
     fastest = fastest_method(found, product, builder, weights, options)->name;
