@@ -1,4 +1,4 @@
-#include "bench/fma_peak.h"
+#include "bench/peaks.h"
 
 #include "engine/cpu/kernels/targets.h"
 

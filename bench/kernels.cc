@@ -11,7 +11,7 @@
 #include <new>
 #include <random>
 
-#include "bench/fma_peak.h"
+#include "bench/peaks.h"
 #include "engine/cpu/isa.h"
 #include "engine/cpu/kernels/kernels.h"
 

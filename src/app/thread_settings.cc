@@ -7,13 +7,16 @@
 
 namespace safelight::app {
 
-void apply_thread_settings(int argc, char** argv) {
+void spin_briefly(char** argv) {
   // About ten microseconds: covers the gap between two operators, and wastes little when other work
   // wants the cores.
   constexpr const char* kSpins = "1000";
-  if (argc < 2 || std::string_view(argv[1]) != "generate") return;
   if (std::getenv("GOMP_SPINCOUNT") || std::getenv("OMP_WAIT_POLICY")) return;
   if (::setenv("GOMP_SPINCOUNT", kSpins, 1) == 0) ::execv("/proc/self/exe", argv);
+}
+
+void apply_thread_settings(int argc, char** argv) {
+  if (argc >= 2 && std::string_view(argv[1]) == "generate") spin_briefly(argv);
 }
 
 }  // namespace safelight::app

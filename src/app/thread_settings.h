@@ -8,4 +8,7 @@ namespace safelight::app {
 /// Returns where nothing is to do, or the start fails, which costs speed only.
 void apply_thread_settings(int argc, char** argv);
 
+/// The same for a program that always computes.
+void spin_briefly(char** argv);
+
 }  // namespace safelight::app

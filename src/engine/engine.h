@@ -84,8 +84,10 @@ class Engine {
   /// Errors: kOutOfMemory before anything is run; kInternal where a kernel library refuses.
   virtual Result<std::unique_ptr<Executable>> compile(
       const graph::Graph& graph, const std::shared_ptr<LoadedWeights>& weights) = 0;
-  /// Times by operator kind since the engine was made; empty without EngineOptions::profile.
+  /// Times of the steps since the engine was made or the profile cleared; empty without
+  /// EngineOptions::profile.
   virtual const Profile& profile() const = 0;
+  virtual void clear_profile() = 0;
 };
 
 /// The engines of this build, in order of preference: the one explicit list.

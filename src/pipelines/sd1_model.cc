@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <map>
 
+#include "models/sd1/graphs.h"
 #include "models/sd1/sd1.h"
 
 namespace safelight::pipelines {
@@ -127,19 +128,9 @@ class Sd1Model : public LatentModel {
       const engine::StopFlag* stop) override {
     const auto pictures = static_cast<int64_t>(conditionings.size());
     const int64_t tokens = conditionings[0]->shape[1];
-    const std::vector<int64_t> sizes = unet_.network.key_sizes();
     const auto executable = unet_.executables.get(
         {pictures, height, width, tokens}, engine_, unet_.weights, [&](Graph& graph) {
-          const Value x = graph.input("x", {pictures, traits_.latent_channels, height, width},
-                                      graph::Numerics::kF32);
-          const Value t = graph.input("timesteps", {pictures}, graph::Numerics::kF32);
-          std::vector<nn::KeyValue> keys;
-          for (size_t i = 0; i < sizes.size(); ++i) {
-            const Value key = graph.input("key." + std::to_string(i), {pictures, tokens, sizes[i]});
-            keys.push_back(
-                {key, graph.input("value." + std::to_string(i), {pictures, tokens, sizes[i]})});
-          }
-          graph.output("out", unet_.network(graph, x, t, keys));
+          models::sd1::build_denoiser(graph, unet_.network, pictures, height, width, tokens);
         });
     if (!executable) return executable.error();
     if (Status set = set_keys(**executable, conditionings, stop); !set) return set.error();
@@ -151,10 +142,7 @@ class Sd1Model : public LatentModel {
                   size = latents.size() / latents.shape[0];
     const auto executable = autoencoder_.executables.get(
         {height, width}, engine_, autoencoder_.weights, [&](Graph& graph) {
-          const Value z = graph.input("latent", {1, traits_.latent_channels, height, width},
-                                      graph::Numerics::kF32);
-          graph.output("image", autoencoder_.network.decode(
-                                    graph, graph.affine(z, 1 / models::sd1::kLatentScale, 0)));
+          models::sd1::build_decoder(graph, autoencoder_.network, 1, height, width);
         });
     if (!executable) return executable.error();
     // One picture at a time: the decoder's memory is the largest of all.

@@ -57,6 +57,7 @@ class CpuEngine : public Engine {
 
   const DeviceInfo& device() const override { return device_; }
   const Profile& profile() const override { return profile_; }
+  void clear_profile() override { profile_.clear(); }
 
   std::shared_ptr<LoadedWeights> load(weights::BoundWeights weights) override {
     return std::make_shared<CpuWeights>(std::move(weights), engine_);

@@ -81,6 +81,10 @@ CpuExecutable::CpuExecutable(LoweredPlan lowered, std::shared_ptr<CpuWeights> we
   for (const PlanConstant& constant : lowered.constants) {
     std::copy(constant.data.begin(), constant.data.end(), floats(places.at(constant.view)));
   }
+  if (!profile_) return;
+  for (const auto& step : plan_.steps) {
+    profile_rows_.push_back(profile_->row(step->kind, step->layer));
+  }
 }
 
 Workspace CpuExecutable::workspace(std::byte* arena, const StopFlag* stop) const {
@@ -109,7 +113,7 @@ Status CpuExecutable::run(const StopFlag* stop) {
     if (profile_) {
       const auto begin = std::chrono::steady_clock::now();
       step.run(places);
-      profile_->add(step.kind,
+      profile_->add(profile_rows_[static_cast<size_t>(s)],
                     std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count(),
                     step.flops);
     } else {

@@ -25,6 +25,7 @@ class CpuExecutable : public Executable {
   std::shared_ptr<Arena> arena_;
   mutable Arena persistent_;
   Profile* profile_;
+  std::vector<size_t> profile_rows_;  ///< of each step
 };
 
 }  // namespace safelight::engine::cpu

@@ -1,5 +1,7 @@
 #include "engine/cpu/lowering.h"
 
+#include <fmt/format.h>
+
 #include <cmath>
 #include <cstring>
 #include <stdexcept>
@@ -232,8 +234,14 @@ class Lowering {
           {operation.unary, adds ? prepared(operand(operation.addend)) : View{}});
     }
     if (image && !pointwise) product.convolution = core.as<graph::Conv2dAttributes>();
-    planner_.choose(product, builder_, weights_, options_)
-        .add(product, builder_, weights_, options_);
+    const ProductMethod& method = planner_.choose(product, builder_, weights_, options_);
+    const size_t first = builder_.plan().steps.size();
+    method.add(product, builder_, weights_, options_);
+    for (size_t s = first; s < builder_.plan().steps.size(); ++s) {
+      builder_.plan().steps[s]->layer +=
+          image ? fmt::format(" {}x{} {}", weight_shape[2], weight_shape[3], method.name)
+                : fmt::format(" {}", method.name);
+    }
     return result;
   }
 

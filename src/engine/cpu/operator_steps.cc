@@ -1,5 +1,7 @@
 #include "engine/cpu/operator_steps.h"
 
+#include <fmt/format.h>
+
 #include <cmath>
 #include <cstring>
 #include <stdexcept>
@@ -32,6 +34,7 @@ void add_attention(PlanBuilder& builder, const std::array<View, 3>& views, const
                                 call.out = operand(out);
                                 cpu::attention(call, workspace.at(scratch).data, threads);
                               });
+  step.layer += fmt::format(" {} heads", attention.heads);
   step.flops = 4.0 * static_cast<double>(graph::element_count(out.sizes)) *
                static_cast<double>(attention.keys) * (attention.causal ? 0.5 : 1.0);
 }

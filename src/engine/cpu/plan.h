@@ -69,7 +69,8 @@ class Step {
   virtual ~Step() = default;
   virtual void run(const Workspace& workspace) = 0;
 
-  std::string kind;  ///< for profiles: "conv2d", "linear", ...
+  std::string kind;   ///< for profiles: "conv2d", "linear", ...
+  std::string layer;  ///< for profiles: shapes read -> written; a step may tell more behind them
   double flops = 0;
   std::vector<int> reads;   ///< buffers
   std::vector<int> writes;  ///< buffers, scratch included

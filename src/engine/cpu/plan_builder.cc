@@ -1,5 +1,7 @@
 #include "engine/cpu/plan_builder.h"
 
+#include <fmt/ranges.h>
+
 #include <algorithm>
 #include <numeric>
 
@@ -49,9 +51,24 @@ bool PlanBuilder::fills_buffer(const View& view) const {
                       [](int64_t stride) { return stride == 0; });
 }
 
+namespace {
+
+/// "2x4096x320, 2x77x320 -> 2x4096x320": the operands that are values, and the result.
+std::string layer_of(const std::vector<View>& reads, const View& result) {
+  std::string text;
+  for (const View& view : reads) {
+    if (!view.valid()) continue;
+    text += fmt::format("{}{}", text.empty() ? "" : ", ", fmt::join(view.sizes, "x"));
+  }
+  return text + fmt::format(" -> {}", fmt::join(result.sizes, "x"));
+}
+
+}  // namespace
+
 Step& PlanBuilder::step(std::string kind, const std::vector<View>& reads,
                         const std::vector<View>& writes, std::unique_ptr<Step> step) {
   step->kind = std::move(kind);
+  step->layer = layer_of(reads, writes.front()) + step->layer;
   for (const View& view : reads) {
     if (view.valid()) step->reads.push_back(view.buffer);
   }

@@ -31,9 +31,6 @@ struct Model {
   Bound<autoencoder_kl::AutoencoderKL> autoencoder;
 };
 
-/// The scale of latents that the UNet was trained on (LDM's scale_factor).
-constexpr float kLatentScale = 0.18215F;
-
 /// Whether the tensors look like a checkpoint of this family: a UNet with cross-attention and one
 /// CLIP-L text encoder.
 bool matches(const weights::TensorIndex& index);

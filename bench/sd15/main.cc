@@ -1,0 +1,143 @@
+// Speed of Stable Diffusion 1.5 at full size, with random weights: one step of the denoiser with
+// guidance, and the decoder. docs/speed.md tells how to measure.
+//   ninja -C build/release bench_sd15 && build/release/bench/bench_sd15
+// SAFELIGHT_MAX_ISA limits the instruction set.
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <boost/json/serialize.hpp>
+#include <chrono>
+#include <string>
+
+#include "app/thread_settings.h"
+#include "base/file.h"
+#include "bench/sd15/process.h"
+#include "bench/sd15/random_weights.h"
+#include "bench/sd15/report.h"
+
+namespace safelight::bench {
+namespace {
+
+struct Options {
+  std::string weights;
+  bool bf16_file = false;
+  std::string precision = "auto";
+  int threads = 0;
+  std::string size = "512x512";
+  Workload workload;
+  std::string only = "all";
+  int repeats = 5;
+  int layers = 0;
+  std::string json;
+  std::string choices = std::filesystem::path(SAFELIGHT_BUILD_DIR) / "bench" / "choices.json";
+  std::vector<std::string> methods;
+};
+
+void add_options(CLI::App& app, Options& options) {
+  app.add_option("--weights", options.weights,
+                 "A checkpoint of SD 1.5's sizes; written with random weights where it is missing");
+  app.add_flag("--bf16-file", options.bf16_file, "Write random weights in bf16 instead of fp16");
+  app.add_option("--precision", options.precision, "auto, f32, bf16");
+  app.add_option("--threads", options.threads, "0: one for each processor");
+  app.add_option("--size", options.size, "Pixels, WIDTHxHEIGHT");
+  app.add_option("--batch", options.workload.batch, "Pictures drawn at once")
+      ->check(CLI::Range(1, 64));
+  app.add_option("--only", options.only, "step, decode or all")
+      ->check(CLI::IsMember({"step", "decode", "all"}));
+  app.add_option("--repeats", options.repeats, "Timed runs after the one that warms up")
+      ->check(CLI::Range(1, 1000));
+  app.add_option("--layers", options.layers, "Show so many of the slowest layers");
+  app.add_option("--choices", options.choices,
+                 "Where the engine keeps the fastest way to compute each layer");
+  app.add_option("--methods", options.methods, "Ways to compute products; all where none is given")
+      ->delimiter(',');
+  app.add_option("--json", options.json, "Write all results to this file");
+}
+
+Status read_size(Options& options) {
+  char rest = 0;
+  Workload& workload = options.workload;
+  if (std::sscanf(options.size.c_str(), "%ldx%ld%c", &workload.width, &workload.height, &rest) !=
+          2 ||
+      workload.width < 64 || workload.height < 64 || workload.width % 64 != 0 ||
+      workload.height % 64 != 0) {
+    return Error{ErrorCode::kInvalidArgument,
+                 "--size is '" + options.size + "'; two multiples of 64 are needed, as 512x768"};
+  }
+  return {};
+}
+
+std::filesystem::path weights_path(const Options& options) {
+  if (!options.weights.empty()) return options.weights;
+  return std::filesystem::path(SAFELIGHT_BUILD_DIR) / "bench" /
+         (options.bf16_file ? "sd15-random-bf16.safetensors" : "sd15-random-fp16.safetensors");
+}
+
+/// Seconds that it took to write the weights, if they were missing.
+Result<double> provide_weights(const Options& options) {
+  const std::filesystem::path path = weights_path(options);
+  std::error_code ignored;
+  if (std::filesystem::exists(path, ignored)) return 0.0;
+  const double begin = seconds_since_start();
+  const graph::DType dtype = options.bf16_file ? graph::DType::kBF16 : graph::DType::kF16;
+  if (Status written = write_random_weights(path, sd15_config(), dtype); !written)
+    return written.error();
+  const double taken = seconds_since_start() - begin;
+  fmt::print("wrote random weights to {} in {:.1f} s\n", path.string(), taken);
+  return taken;
+}
+
+Status measure(const Options& options, double not_counted, Model& model, Report& report) {
+  if (options.only != "decode") {
+    Startup startup{.opened = seconds_since_start() - not_counted};
+    if (Status prepared = model.prepare(options.workload); !prepared) return prepared;
+    startup.prepared = seconds_since_start() - not_counted;
+    auto step = model.time_step(options.workload, options.repeats);
+    if (!step) return step.error();
+    startup.first = startup.prepared + step->first;
+    report.startup = startup;
+    report.step = std::move(*step);
+  }
+  if (options.only != "step") {
+    auto decode = model.time_decode(options.workload, options.repeats);
+    if (!decode) return decode.error();
+    report.decode = std::move(*decode);
+  }
+  report.peak_memory = peak_memory();
+  report.peaks = measure_peaks(report.device.threads);
+  return {};
+}
+
+Status run(Options& options) {
+  if (Status read = read_size(options); !read) return read;
+  const auto precision = engine::find_precision(options.precision);
+  if (!precision) return precision.error();
+  const auto written = provide_weights(options);
+  if (!written) return written.error();
+  auto model = Model::open(weights_path(options), {.precision = *precision,
+                                                   .threads = options.threads,
+                                                   .profile = true,
+                                                   .choices_file = options.choices,
+                                                   .product_methods = options.methods});
+  if (!model) return model.error();
+  Report report{.device = (*model)->engine().device(), .workload = options.workload};
+  if (Status measured = measure(options, *written, **model, report); !measured) return measured;
+  fmt::print("{}", to_text(report, options.layers));
+  if (options.json.empty()) return {};
+  return write_file_atomically(options.json, boost::json::serialize(to_json(report)) + "\n");
+}
+
+}  // namespace
+}  // namespace safelight::bench
+
+int main(int argc, char** argv) {
+  using namespace safelight;
+  app::spin_briefly(argv);
+  CLI::App app("Times Stable Diffusion 1.5 at full size");
+  bench::Options options;
+  bench::add_options(app, options);
+  CLI11_PARSE(app, argc, argv);
+  const Status done = bench::run(options);
+  if (!done) fmt::print(stderr, "bench_sd15: {}\n", done.error().message);
+  return done ? 0 : error_info(done.error().code).exit_status;
+}

@@ -1,0 +1,143 @@
+#include "bench/sd15/model.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <functional>
+
+#include "base/random.h"
+#include "bench/sd15/process.h"
+#include "bench/sd15/products.h"
+#include "bench/sd15/random_weights.h"
+#include "models/sd1/graphs.h"
+#include "nn/module.h"
+#include "pipelines/sd1_model.h"
+#include "weights/open_weights.h"
+
+namespace safelight::bench {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+constexpr int64_t kFactor = 8;     // pixels of a latent
+constexpr double kTimestep = 500;  // any will do
+constexpr int64_t kGuidance = 2;   // pictures that the denoiser sees for each that is drawn
+
+Tensor random_latents(int64_t pictures, const Workload& workload) {
+  Tensor latents({pictures, 4, workload.height / kFactor, workload.width / kFactor});
+  TorchGenerator(1).randn(latents.data);
+  return latents;
+}
+
+Status check_finite(const Result<Tensor>& result, const char* what) {
+  if (!result) return result.error();
+  const bool finite =
+      std::all_of(result->begin(), result->end(), [](float value) { return std::isfinite(value); });
+  if (finite) return {};
+  return Error{ErrorCode::kInternal, std::string("the ") + what + " gave NaN or infinite values"};
+}
+
+Result<Timing> time_runs(engine::Engine& engine, int repeats, const std::function<Status()>& run) {
+  Timing timing;
+  for (int i = 0; i <= repeats; ++i) {
+    const auto begin = Clock::now();
+    if (Status done = run(); !done) return done.error();
+    const double seconds = std::chrono::duration<double>(Clock::now() - begin).count();
+    if (i == 0) {
+      timing.first = seconds;
+      engine.clear_profile();
+    } else {
+      timing.seconds.push_back(seconds);
+    }
+  }
+  timing.kinds = engine.profile().kinds();
+  timing.layers = engine.profile().layers();
+  timing.peak_memory = peak_memory();
+  return timing;
+}
+
+}  // namespace
+
+graph::Graph step_graph(const Workload& workload) {
+  models::unet::UNet unet(sd15_config().unet);
+  nn::name_params(unet, "");
+  graph::Graph graph;
+  models::sd1::build_denoiser(graph, unet, kGuidance * workload.batch, workload.height / kFactor,
+                              workload.width / kFactor, text::kContext);
+  return graph;
+}
+
+graph::Graph decode_graph(const Workload& workload) {
+  models::autoencoder_kl::AutoencoderKL autoencoder(sd15_config().autoencoder);
+  nn::name_params(autoencoder, "");
+  graph::Graph graph;
+  models::sd1::build_decoder(graph, autoencoder, 1, workload.height / kFactor,
+                             workload.width / kFactor);
+  return graph;
+}
+
+double Timing::median() const {
+  if (seconds.empty()) return first;
+  std::vector<double> sorted = seconds;
+  std::sort(sorted.begin(), sorted.end());
+  const size_t middle = sorted.size() / 2;
+  return sorted.size() % 2 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
+}
+
+Result<std::unique_ptr<Model>> Model::open(const std::filesystem::path& path,
+                                           const engine::EngineOptions& options) {
+  auto engine = engine::make_engine("cpu", options);
+  if (!engine) return engine.error();
+  auto index = weights::open_weights(path);
+  if (!index) return index.error();
+  auto loaded = pipelines::load_sd1(**engine, *index);
+  if (!loaded) return loaded.error();
+  auto model = std::make_unique<Model>();
+  model->engine_ = std::move(*engine);
+  model->model_ = std::move(*loaded);
+  return model;
+}
+
+Status Model::prepare(const Workload& workload) {
+  text::TokenChunk prompt;
+  for (size_t i = 1; i <= 20; ++i) prompt.tokens[i] = static_cast<int32_t>(1000 * i);
+  for (const bool negative : {false, true}) {
+    auto encoded = model_->encode({negative ? text::TokenChunk() : prompt}, 1,
+                                  text::Emphasis::kOriginal, nullptr);
+    if (!encoded) return encoded.error();
+    (negative ? negative_ : prompt_) = std::move(*encoded);
+  }
+  std::vector<const pipelines::Conditioning*> conditionings;
+  for (int64_t i = 0; i < kGuidance * workload.batch; ++i)
+    conditionings.push_back(i < workload.batch ? &negative_ : &prompt_);
+  auto predictor = model_->predictor(conditionings, workload.height / kFactor,
+                                     workload.width / kFactor, nullptr);
+  if (!predictor) return predictor.error();
+  predictor_ = std::move(*predictor);
+  latents_ = random_latents(kGuidance * workload.batch, workload);
+  return {};
+}
+
+Status Model::step() { return check_finite((*predictor_)(latents_, kTimestep, nullptr), "step"); }
+
+Status Model::decode(const Workload& workload) {
+  Tensor latents = random_latents(1, workload);
+  for (float& value : latents.data) value *= models::sd1::kLatentScale;
+  return check_finite(model_->decode(latents, nullptr), "decoder");
+}
+
+Result<Timing> Model::time_step(const Workload& workload, int repeats) {
+  const double flops = flops_of(step_graph(workload));
+  auto timing = time_runs(*engine_, repeats, [&] { return step(); });
+  if (timing) timing->flops = flops;
+  return timing;
+}
+
+Result<Timing> Model::time_decode(const Workload& workload, int repeats) {
+  const double flops = flops_of(decode_graph(workload));
+  auto timing = time_runs(*engine_, repeats, [&] { return decode(workload); });
+  if (timing) timing->flops = flops;
+  return timing;
+}
+
+}  // namespace safelight::bench
