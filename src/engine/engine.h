@@ -35,6 +35,9 @@ struct EngineOptions {
   std::filesystem::path choices_file;
   /// The ways to use, by name and in order of preference, for tests and comparisons; empty: all.
   std::vector<std::string> product_methods;
+  /// Convolutions of more FLOP are cut in bands, since a library's call cannot be stopped; the
+  /// default takes 0.2 s on two slow cores.
+  double longest_call = 4e10;
 };
 
 /// A device as people want it named.

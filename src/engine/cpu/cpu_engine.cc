@@ -52,7 +52,8 @@ class CpuEngine : public Engine {
                .precision = precision};
     lowering_ = {.storage = precision == Precision::kBF16 ? Storage::kBF16 : Storage::kF32,
                  .isa = isa_,
-                 .threads = threads};
+                 .threads = threads,
+                 .longest_call = options.longest_call};
   }
 
   const DeviceInfo& device() const override { return device_; }

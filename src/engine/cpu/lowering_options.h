@@ -10,6 +10,7 @@ struct LoweringOptions {
   Storage storage = Storage::kF32;  ///< of values that do not ask for float32
   Isa isa = Isa::kSse4;
   int threads = 1;
+  double longest_call = 0;  ///< FLOP of a call that cannot be stopped
 
   /// oneDNN multiplies bf16 here (by emulation where there are no bf16 instructions); else products
   /// are done in float32.

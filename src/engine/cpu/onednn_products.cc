@@ -1,5 +1,7 @@
 #include "engine/cpu/onednn_products.h"
 
+#include <algorithm>
+#include <cmath>
 #include <functional>
 #include <stdexcept>
 #include <unordered_map>
@@ -14,31 +16,40 @@ memory::data_type data_type(Storage storage) {
   return storage == Storage::kF32 ? memory::data_type::f32 : memory::data_type::bf16;
 }
 
-/// A call of a oneDNN primitive on memory that the plan places.
+/// Calls of oneDNN primitives, one after the other, on memory that the plan places.
 class PrimitiveStep : public Step {
  public:
-  PrimitiveStep(const dnnl::engine& engine, dnnl::primitive primitive)
-      : engine_(engine), stream_(engine), primitive_(std::move(primitive)) {}
+  explicit PrimitiveStep(const dnnl::engine& engine) : engine_(engine), stream_(engine) {}
 
+  /// The following arguments are of this call.
+  void add_call(dnnl::primitive primitive) { calls_.push_back({std::move(primitive), {}, {}}); }
   void place(int argument, const memory::desc& layout, const View& view) {
     memory placed(layout, engine_, DNNL_MEMORY_NONE);
-    placed_.push_back({placed, view});
-    arguments_.insert_or_assign(argument, placed);
+    calls_.back().placed.push_back({placed, view});
+    calls_.back().arguments.insert_or_assign(argument, placed);
   }
-  void fix(int argument, const memory& data) { arguments_.insert_or_assign(argument, data); }
+  void fix(int argument, const memory& data) {
+    calls_.back().arguments.insert_or_assign(argument, data);
+  }
 
   void run(const Workspace& workspace) override {
-    for (auto& [placed, view] : placed_) placed.set_data_handle(workspace.at(view).data);
-    primitive_.execute(stream_, arguments_);
-    stream_.wait();
+    for (Call& call : calls_) {
+      if (workspace.stop() && workspace.stop()->load(std::memory_order_relaxed)) return;
+      for (auto& [placed, view] : call.placed) placed.set_data_handle(workspace.at(view).data);
+      call.primitive.execute(stream_, call.arguments);
+      stream_.wait();
+    }
   }
 
  private:
+  struct Call {
+    dnnl::primitive primitive;
+    std::vector<std::pair<memory, View>> placed;
+    std::unordered_map<int, memory> arguments;
+  };
   dnnl::engine engine_;
   dnnl::stream stream_;
-  dnnl::primitive primitive_;
-  std::vector<std::pair<memory, View>> placed_;
-  std::unordered_map<int, memory> arguments_;
+  std::vector<Call> calls_;
 };
 
 void append_unary(dnnl::post_ops& operations, const Unary& unary) {
@@ -112,31 +123,41 @@ struct Parts {
   Attributes attributes;
 };
 
-void add_step(PlanBuilder& builder, const Product& product, const Parts& parts,
-              dnnl::primitive primitive, const memory::desc& scratchpad, const memory& weight,
-              CpuWeights& weights) {
-  auto step = std::make_unique<PrimitiveStep>(weights.engine(), std::move(primitive));
-  step->flops = product.flops();
-  step->place(DNNL_ARG_SRC, parts.source, product.source);
-  step->place(DNNL_ARG_DST, parts.result, product.result);
-  step->fix(DNNL_ARG_WEIGHTS, weight);
+void add_call(PrimitiveStep& step, const Product& product, const Parts& parts,
+              dnnl::primitive primitive, const memory& weight, CpuWeights& weights) {
+  step.add_call(std::move(primitive));
+  step.place(DNNL_ARG_SRC, parts.source, product.source);
+  step.place(DNNL_ARG_DST, parts.result, product.result);
+  step.fix(DNNL_ARG_WEIGHTS, weight);
   if (!product.bias.empty()) {
-    step->fix(DNNL_ARG_BIAS,
-              {parts.bias, weights.engine(), const_cast<float*>(weights.f32(product.bias).data())});
+    step.fix(DNNL_ARG_BIAS,
+             {parts.bias, weights.engine(), const_cast<float*>(weights.f32(product.bias).data())});
   }
-  std::vector<View> reads{product.source}, writes{product.result};
   size_t next = 0;
   for (const PlacedPostOperation& operation : product.after) {
     if (!operation.addend.valid()) continue;
     const auto& [argument, layout] = parts.attributes.addends[next++];
-    step->place(argument, layout, operation.addend);
-    reads.push_back(operation.addend);
+    step.place(argument, layout, operation.addend);
   }
-  if (scratchpad.get_size() > 0) {
-    const View scratch = builder.scratch(scratchpad.get_size());
-    step->place(DNNL_ARG_SCRATCHPAD, scratchpad, scratch);
-    writes.push_back(scratch);
+}
+
+/// Gives the last call its scratch memory, which the calls of a step share.
+void add_scratchpad(PlanBuilder& builder, PrimitiveStep& step, const memory::desc& scratchpad,
+                    View& shared) {
+  if (scratchpad.get_size() == 0) return;
+  if (!shared.valid()) shared = builder.scratch(scratchpad.get_size());
+  builder.enlarge(shared, scratchpad.get_size());
+  step.place(DNNL_ARG_SCRATCHPAD, scratchpad, shared);
+}
+
+void add_step(PlanBuilder& builder, const Product& product, std::unique_ptr<PrimitiveStep> step,
+              const View& scratch) {
+  step->flops = product.flops();
+  std::vector<View> reads{product.source}, writes{product.result};
+  for (const PlacedPostOperation& operation : product.after) {
+    if (operation.addend.valid()) reads.push_back(operation.addend);
   }
+  if (scratch.valid()) writes.push_back(scratch);
   builder.step(product.kind, reads, writes, std::move(step));
 }
 
@@ -170,11 +191,59 @@ void add_linear(const Product& product, PlanBuilder& builder, CpuWeights& weight
                                          parts.result, parts.attributes.attr);
   const memory weight =
       weights.packed(product.weight, {{k, n}, type, memory::dims{1, k}}, chosen.weights_desc());
-  add_step(builder, product, parts, dnnl::matmul(chosen), chosen.scratchpad_desc(), weight,
-           weights);
+  auto step = std::make_unique<PrimitiveStep>(engine);
+  View scratch;
+  add_call(*step, product, parts, dnnl::matmul(chosen), weight, weights);
+  add_scratchpad(builder, *step, chosen.scratchpad_desc(), scratch);
+  add_step(builder, product, std::move(step), scratch);
 }
 
-void add_convolution(const Product& product, PlanBuilder& builder, CpuWeights& weights) {
+/// Rows [begin, end) of picture `picture` of a dense image.
+View band_of(const View& image, int64_t picture, int64_t begin, int64_t end) {
+  View band = image;
+  band.offset += picture * image.strides[0] + begin * image.strides[2];
+  band.sizes[0] = 1;
+  band.sizes[2] = end - begin;
+  return band;
+}
+
+/// Rows [begin, end) of a picture's result, from the rows of its source that they need.
+Product band_of(const Product& product, int64_t picture, int64_t begin, int64_t end) {
+  graph::Conv2dAttributes attributes = *product.convolution;
+  const int64_t height = product.source.sizes[2], stride = attributes.stride[0],
+                reach = attributes.dilation[0] * (product.weight_shape[2] - 1) + 1;
+  const int64_t first = begin * stride - attributes.padding.top,
+                last = (end - 1) * stride - attributes.padding.top + reach;
+  attributes.padding.top = std::max<int64_t>(0, -first);
+  attributes.padding.bottom = std::max<int64_t>(0, last - height);
+  Product band = product;
+  band.convolution = attributes;
+  band.source =
+      band_of(product.source, picture, std::max<int64_t>(0, first), std::min(last, height));
+  band.result = band_of(product.result, picture, begin, end);
+  for (PlacedPostOperation& operation : band.after) {
+    if (operation.addend.valid()) operation.addend = band_of(operation.addend, picture, begin, end);
+  }
+  return band;
+}
+
+/// The product whole, or cut in bands short enough that a run can be stopped between them.
+std::vector<Product> bands_of(const Product& product, double longest_call) {
+  const int64_t pictures = product.result.sizes[0], height = product.result.sizes[2];
+  if (product.flops() <= longest_call) return {product};
+  const auto wanted = static_cast<int64_t>(
+      std::ceil(product.flops() / longest_call / static_cast<double>(pictures)));
+  const int64_t bands = std::clamp<int64_t>(wanted, 1, height);
+  std::vector<Product> cut;
+  for (int64_t i = 0; i < pictures * bands; ++i) {
+    const int64_t band = i % bands;
+    cut.push_back(band_of(product, i / bands, height * band / bands, height * (band + 1) / bands));
+  }
+  return cut;
+}
+
+void add_convolution_call(const Product& product, PlanBuilder& builder, CpuWeights& weights,
+                          PrimitiveStep& step, View& scratch) {
   const auto image = [&](const View& view) {
     return memory::desc(view.sizes, data_type(builder.storage(view)),
                         channels_last_strides(view.sizes));
@@ -203,8 +272,18 @@ void add_convolution(const Product& product, PlanBuilder& builder, CpuWeights& w
       {padding.bottom, padding.right}, parts.attributes.attr);
   const memory weight = weights.packed(product.weight, {dims, type, graph::dense_strides(dims)},
                                        chosen.weights_desc());
-  add_step(builder, product, parts, dnnl::convolution_forward(chosen), chosen.scratchpad_desc(),
-           weight, weights);
+  add_call(step, product, parts, dnnl::convolution_forward(chosen), weight, weights);
+  add_scratchpad(builder, step, chosen.scratchpad_desc(), scratch);
+}
+
+void add_convolution(const Product& product, PlanBuilder& builder, CpuWeights& weights,
+                     double longest_call) {
+  auto step = std::make_unique<PrimitiveStep>(weights.engine());
+  View scratch;
+  for (const Product& band : bands_of(product, longest_call)) {
+    add_convolution_call(band, builder, weights, *step, scratch);
+  }
+  add_step(builder, product, std::move(step), scratch);
 }
 
 }  // namespace
@@ -221,7 +300,7 @@ void add_onednn_product(const Product& product, PlanBuilder& builder, CpuWeights
   const bool rounds = type == Storage::kF32 && builder.storage(product.result) == Storage::kBF16;
   if (rounds) stored.result = builder.dense_like(product.result, Storage::kF32);
   if (product.convolution) {
-    add_convolution(stored, builder, weights);
+    add_convolution(stored, builder, weights, options.longest_call);
   } else {
     add_linear(stored, builder, weights);
   }
@@ -236,7 +315,8 @@ void add_onednn_matmul(PlanBuilder& builder, const dnnl::engine& engine, const V
   dnnl::primitive_attr attr;
   attr.set_scratchpad_mode(dnnl::scratchpad_mode::user);
   const dnnl::matmul::primitive_desc chosen(engine, layout(a), layout(b), layout(result), attr);
-  auto step = std::make_unique<PrimitiveStep>(engine, dnnl::matmul(chosen));
+  auto step = std::make_unique<PrimitiveStep>(engine);
+  step->add_call(dnnl::matmul(chosen));
   step->flops = 2.0 * static_cast<double>(graph::element_count(result.sizes)) *
                 static_cast<double>(a.sizes.back());
   step->place(DNNL_ARG_SRC, layout(a), a);

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <functional>
 #include <optional>
 
@@ -35,6 +36,11 @@ class PlanBuilder {
   /// Scratch memory of a step, in bytes.
   View scratch(size_t bytes) {
     return row_major({static_cast<int64_t>((bytes + 3) / 4)}, Storage::kF32);
+  }
+  /// Scratch memory becomes at least this large.
+  void enlarge(const View& scratch, size_t bytes) {
+    int64_t& elements = plan_.buffers[static_cast<size_t>(scratch.buffer)].elements;
+    elements = std::max(elements, static_cast<int64_t>((bytes + 3) / 4));
   }
 
   Storage storage(const View& view) const {

@@ -58,6 +58,7 @@ class Trial {
     EngineOptions options;
     options.precision = bf16_ ? Precision::kBF16 : Precision::kF32;
     options.threads = static_cast<int>(between(1, 3));
+    if (chance()) options.longest_call = 1000;  // convolutions in bands of a row or some
     auto engine = make_engine("cpu", options);
     ASSERT_TRUE(engine.ok()) << engine.error().message;
     weights::BoundWeights bound;
