@@ -9,6 +9,8 @@ namespace safelight::engine::cpu {
 namespace {
 
 constexpr size_t kHugePage = size_t{2} << 20;
+constexpr size_t kBlock = size_t{32} << 20;
+constexpr size_t kAlignment = 64;
 
 }  // namespace
 
@@ -24,6 +26,16 @@ std::byte* Arena::reserve(size_t bytes) {
     size_ = bytes;
   }
   return data_.get();
+}
+
+std::byte* Pieces::take(size_t bytes) {
+  if (blocks_.empty() || used_ + bytes > blocks_.back().size()) {
+    blocks_.emplace_back().reserve(std::max(bytes, kBlock));
+    used_ = 0;
+  }
+  std::byte* const piece = blocks_.back().reserve(1) + used_;
+  used_ += (bytes + kAlignment - 1) / kAlignment * kAlignment;
+  return piece;
 }
 
 }  // namespace safelight::engine::cpu

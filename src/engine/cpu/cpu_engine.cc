@@ -71,6 +71,7 @@ class CpuEngine : public Engine {
     try {
       LoweredPlan lowered = lower(graph, *held, planner_, lowering_);
       planner_.save();
+      held->end_packing();
       const uint64_t needed = lowered.plan.arena_bytes + lowered.plan.persistent_bytes;
       const uint64_t there = available_memory() + arena_->size();
       if (needed > there) {

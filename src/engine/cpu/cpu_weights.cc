@@ -1,5 +1,8 @@
 #include "engine/cpu/cpu_weights.h"
 
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
 #include "engine/cpu/kernels/parallel.h"
 #include "weights/convert.h"
 
@@ -22,12 +25,21 @@ void convert(const weights::TensorView& tensor, T* out,
   });
 }
 
+/// A layout in words: equal texts, equal layouts.
+std::string text_of(const dnnl::memory::desc& layout) {
+  return fmt::format("{} [{}] strides [{}] blocks [{}] of [{}]",
+                     layout.get_data_type() == dnnl::memory::data_type::bf16 ? "bf16" : "f32",
+                     fmt::join(layout.get_padded_dims(), ","), fmt::join(layout.get_strides(), ","),
+                     fmt::join(layout.get_inner_blks(), ","),
+                     fmt::join(layout.get_inner_idxs(), ","));
+}
+
 }  // namespace
 
 uint64_t CpuWeights::bytes() const {
   uint64_t total = 0;
   for (const auto& [name, values] : f32_) total += values.size() * sizeof(float);
-  for (const auto& [key, memory] : packed_) total += memory.get_desc().get_size();
+  for (const auto& [key, form] : own_forms_) total += form.size();
   return total;
 }
 
@@ -52,24 +64,36 @@ dnnl::memory CpuWeights::packed(const std::string& name, const dnnl::memory::des
   const Key key{name, wanted.get_data_type()};
   const auto found = packed_.find(key);
   if (found != packed_.end() && found->second.get_desc() == wanted) return found->second;
-
-  dnnl::memory from(plain, engine_);
-  const weights::TensorView& tensor = weights_.at(name);
-  if (wanted.get_data_type() == dnnl::memory::data_type::bf16) {
-    convert(tensor, static_cast<uint16_t*>(from.get_data_handle()), &weights::to_bf16);
-  } else {
-    convert(tensor, static_cast<float*>(from.get_data_handle()), &weights::to_f32);
-  }
-  tensor.release_pages();
-  dnnl::memory to = from;
-  if (plain != wanted) {
-    to = dnnl::memory(wanted, engine_);
+  const auto pack = [&](const weights::TensorView& tensor, std::byte* out) {
+    std::byte* in_order = plain == wanted ? out : staging_.reserve(plain.get_size());
+    if (wanted.get_data_type() == dnnl::memory::data_type::bf16) {
+      convert(tensor, reinterpret_cast<uint16_t*>(in_order), &weights::to_bf16);
+    } else {
+      convert(tensor, reinterpret_cast<float*>(in_order), &weights::to_f32);
+    }
+    if (plain == wanted) return;
+    dnnl::memory from(plain, engine_, in_order), to(wanted, engine_, out);
     dnnl::stream stream(engine_);
     dnnl::reorder(from, to).execute(stream, from, to);
     stream.wait();
+  };
+  const std::byte* data = own_form(name, "onednn " + text_of(wanted), wanted.get_size(), pack);
+  dnnl::memory memory(wanted, engine_, const_cast<std::byte*>(data));
+  packed_.insert_or_assign(key, memory);
+  return memory;
+}
+
+const std::byte* CpuWeights::own_form(
+    const std::string& name, std::string_view form, size_t bytes,
+    const std::function<void(const weights::TensorView&, std::byte*)>& pack) {
+  std::span<std::byte>& kept = own_forms_[{name, std::string(form)}];
+  if (kept.empty()) {
+    const weights::TensorView& tensor = weights_.at(name);
+    kept = {own_memory_.take(bytes), bytes};
+    pack(tensor, kept.data());
+    tensor.release_pages();
   }
-  packed_.insert_or_assign(key, to);
-  return to;
+  return kept.data();
 }
 
 }  // namespace safelight::engine::cpu

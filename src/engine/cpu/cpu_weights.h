@@ -1,10 +1,14 @@
 #pragma once
 
+#include <functional>
 #include <map>
 #include <oneapi/dnnl/dnnl.hpp>
 #include <optional>
+#include <span>
 #include <string>
+#include <string_view>
 
+#include "engine/cpu/arena.h"
 #include "engine/engine.h"
 
 namespace safelight::engine::cpu {
@@ -36,6 +40,15 @@ class CpuWeights : public LoadedWeights {
   dnnl::memory packed(const std::string& name, const dnnl::memory::desc& plain,
                       const dnnl::memory::desc& wanted);
 
+  /// The weight in a form of our own: `bytes` of memory, aligned to 64, which `pack` fills from the
+  /// file's tensor when the form is first asked for.
+  const std::byte* own_form(
+      const std::string& name, std::string_view form, size_t bytes,
+      const std::function<void(const weights::TensorView&, std::byte*)>& pack);
+
+  /// Frees what packing needs besides the packed weights.
+  void end_packing() { staging_ = Arena(); }
+
  private:
   using Key = std::pair<std::string, dnnl::memory::data_type>;
 
@@ -43,6 +56,9 @@ class CpuWeights : public LoadedWeights {
   dnnl::engine engine_;
   std::map<std::string, std::vector<float>> f32_;
   std::map<Key, dnnl::memory> packed_;
+  std::map<std::pair<std::string, std::string>, std::span<std::byte>> own_forms_;
+  Pieces own_memory_;
+  Arena staging_;
 };
 
 }  // namespace safelight::engine::cpu
