@@ -35,12 +35,11 @@ struct LeftLayout {
   static constexpr int kRow = kRowStep, kDepth = kDepthStep;
 };
 
-/// c[rows of the tile][kVectors] = (c +) a * b, with b [depth][kVectors] dense.
-template <class Left, int kVectors>
+/// c[kRows][kVectors] = (c +) a * b, with b [depth][kVectors] dense.
+template <class Left, int kVectors, int kRows = register_rows(kVectors)>
 HWY_INLINE void MultiplyTile(const float* a, const float* b, int64_t depth, float* c,
                              int64_t c_stride, bool add) {
   const D d;
-  constexpr int kRows = register_rows(kVectors);
   constexpr int64_t kLanes = hn::MaxLanes(D());
   V sums[kRows][kVectors];
 #pragma GCC unroll 24

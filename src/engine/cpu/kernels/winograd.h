@@ -3,16 +3,12 @@
 #include <atomic>
 
 #include "engine/cpu/kernels/kernels.h"
+#include "engine/cpu/kernels/weight_format.h"
 
 namespace safelight::engine::cpu {
 
 /// Convolutions of 3x3 filters at stride 1 by Winograd's F(4x4, 3x3) (Lavin & Gray 2015): a quarter
 /// of the multiplications of the direct way, for about 1e-6 of relative error in float32.
-
-/// How the weights stand in memory; all are exact in float32.
-enum class WeightFormat : uint8_t { kF32, kF16, kBF16 };
-
-constexpr size_t weight_size(WeightFormat format) { return format == WeightFormat::kF32 ? 4 : 2; }
 
 /// The weights of a layer, packed for winograd(). `packed` keeps the file's bits;
 /// `transformed`, where memory allows, spares the transformation in each call. Either may be null.

@@ -1,0 +1,151 @@
+// Speed of products with a weight in 16 bits at the shapes of Stable Diffusion 1.5 (512 x 512
+// pixels, batch 2), and of oneDNN's float32 product with a weight packed by itself.
+//   bench_gemm --benchmark_filter=own
+// OMP_NUM_THREADS sets the threads, SAFELIGHT_MAX_ISA the instruction set.
+#include <benchmark/benchmark.h>
+#include <omp.h>
+
+#include <memory>
+#include <new>
+#include <oneapi/dnnl/dnnl.hpp>
+#include <random>
+
+#include "bench/peaks.h"
+#include "engine/cpu/isa.h"
+#include "engine/cpu/kernels/gemm.h"
+
+namespace safelight::bench {
+namespace {
+
+using namespace engine::cpu;
+using benchmark::Counter;
+using benchmark::State;
+
+struct Free {
+  void operator()(std::byte* data) const { ::operator delete[](data, std::align_val_t{64}); }
+};
+using Bytes = std::unique_ptr<std::byte, Free>;
+
+Bytes allocate(size_t bytes) {
+  return Bytes(static_cast<std::byte*>(::operator new[](bytes, std::align_val_t{64})));
+}
+
+/// Random float32 near 0, or the upper halves of such: their bits taken as F16 are fine too.
+Bytes random(int64_t elements, size_t size) {
+  Bytes bytes = allocate(static_cast<size_t>(elements) * size);
+  std::minstd_rand generator(1);
+  for (int64_t i = 0; i < elements; ++i) {
+    const float value = 1.0F + static_cast<float>(generator() % 1024) / 1024.0F;
+    uint32_t bits;
+    __builtin_memcpy(&bits, &value, sizeof bits);
+    if (size == 2) bits >>= 16;
+    __builtin_memcpy(bytes.get() + static_cast<size_t>(i) * size, &bits, size);
+  }
+  return bytes;
+}
+
+struct Shape {
+  int64_t rows, columns, depth;
+  explicit Shape(const State& state)
+      : rows(state.range(0)), columns(state.range(1)), depth(state.range(2)) {}
+};
+
+void report(State& state, const Shape& shape) {
+  const double products = static_cast<double>(shape.rows) * static_cast<double>(shape.columns) *
+                          static_cast<double>(shape.depth);
+  state.counters["FLOP/s"] = Counter(2 * products, Counter::kIsIterationInvariantRate);
+  state.counters["weight B/s"] = Counter(static_cast<double>(2 * shape.columns * shape.depth),
+                                         Counter::kIsIterationInvariantRate);
+}
+
+void fma_peak(State& state) {
+  double operations = 0;
+  while (state.KeepRunning()) {
+#pragma omp parallel reduction(+ : operations)
+    operations += static_cast<double>(run_fma_loop(1 << 16));
+  }
+  state.counters["FLOP/s"] = Counter(operations, Counter::kIsRate);
+}
+
+void own(State& state) {
+  const Shape s(state);
+  const int threads = omp_get_max_threads();
+  const Bytes x = random(s.rows * s.depth, 4), out = random(s.rows * s.columns, 4),
+              weight = random(s.columns * s.depth, 2), bias = random(s.columns, 4);
+  const Bytes scratch = allocate(gemm_scratch(s.rows, s.columns, s.depth, threads));
+  const Gemm args{.x = {{x.get(), Storage::kF32}, s.rows, s.depth, s.depth},
+                  .out = {{out.get(), Storage::kF32}, s.rows, s.columns, s.columns},
+                  .weight = {weight.get(), WeightFormat::kF16, s.columns, s.depth},
+                  .bias = reinterpret_cast<const float*>(bias.get())};
+  while (state.KeepRunning()) gemm(args, scratch.get(), threads);
+  report(state, s);
+}
+
+void onednn(State& state) {
+  using dnnl::memory;
+  const Shape s(state);
+  const dnnl::engine engine(dnnl::engine::kind::cpu, 0);
+  dnnl::stream stream(engine);
+  const auto f32 = memory::data_type::f32;
+  const auto ab = memory::format_tag::ab;
+  const dnnl::matmul::primitive_desc chosen(
+      engine, memory::desc({s.rows, s.depth}, f32, ab),
+      memory::desc({s.depth, s.columns}, f32, memory::format_tag::any),
+      memory::desc({1, s.columns}, f32, ab), memory::desc({s.rows, s.columns}, f32, ab));
+  memory x(chosen.src_desc(), engine), weight(chosen.weights_desc(), engine),
+      bias(chosen.bias_desc(), engine), out(chosen.dst_desc(), engine);
+  for (const memory* each : {&x, &weight, &bias, &out}) {
+    std::fill_n(static_cast<float*>(each->get_data_handle()),
+                each->get_desc().get_size() / sizeof(float), 1.5F);
+  }
+  const dnnl::matmul product(chosen);
+  while (state.KeepRunning()) {
+    product.execute(stream, {{DNNL_ARG_SRC, x},
+                             {DNNL_ARG_WEIGHTS, weight},
+                             {DNNL_ARG_BIAS, bias},
+                             {DNNL_ARG_DST, out}});
+    stream.wait();
+  }
+  report(state, s);
+}
+
+/// Level by level: attention's projections, GEGLU's two, the middle block; text, time, the VAE.
+void shapes(benchmark::internal::Benchmark* bench) {
+  bench->UseRealTime()->Unit(benchmark::kMicrosecond);
+  for (const std::vector<int64_t>& shape :
+       std::initializer_list<std::vector<int64_t>>{{8192, 320, 320},
+                                                   {8192, 2560, 320},
+                                                   {8192, 320, 1280},
+                                                   {2048, 640, 640},
+                                                   {2048, 5120, 640},
+                                                   {2048, 640, 2560},
+                                                   {512, 1280, 1280},
+                                                   {512, 10240, 1280},
+                                                   {512, 1280, 5120},
+                                                   {128, 1280, 1280},
+                                                   {128, 10240, 1280},
+                                                   {154, 1280, 768},
+                                                   {77, 768, 768},
+                                                   {4096, 512, 512},
+                                                   {2, 1280, 1280}}) {
+    bench->Args(shape);
+  }
+}
+
+BENCHMARK(fma_peak)->UseRealTime();
+BENCHMARK(own)->Apply(shapes);
+BENCHMARK(onednn)->Apply(shapes);
+
+}  // namespace
+}  // namespace safelight::bench
+
+int main(int argc, char** argv) {
+  // Before anything is dispatched: applies the limit.
+  benchmark::AddCustomContext(
+      "isa", std::string(safelight::engine::cpu::isa_name(safelight::engine::cpu::active_isa())));
+  benchmark::AddCustomContext("threads", std::to_string(omp_get_max_threads()));
+  benchmark::Initialize(&argc, argv);
+  if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 1;
+  benchmark::RunSpecifiedBenchmarks();
+  benchmark::Shutdown();
+}
