@@ -12,6 +12,7 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "base/log.h"
+#include "engine/cpu/gemm_product.h"
 #include "engine/cpu/onednn_products.h"
 #include "engine/cpu/product_timing.h"
 
@@ -27,7 +28,8 @@ bool takes_any(const Product&, const PlanBuilder&, const CpuWeights&, const Lowe
   return true;
 }
 
-constexpr std::array kMethods = {ProductMethod{"onednn", &takes_any, &add_onednn_product}};
+constexpr std::array kMethods = {ProductMethod{"gemm", &takes_gemm, &add_gemm_product},
+                                 ProductMethod{"onednn", &takes_any, &add_onednn_product}};
 
 /// What must be the same for a choice to be believed.
 json::object circumstances() {
