@@ -29,6 +29,8 @@ struct Setup {
   const char* variant;
   Dialect dialect;
   Precision precision;
+  /// Ways to compute products; empty: own kernels wherever they can.
+  std::vector<std::string> methods = {};
 };
 
 std::string dialect_name(Dialect dialect) {
@@ -42,8 +44,9 @@ class Sd1Golden : public ::testing::TestWithParam<Setup> {
     folder_ =
         std::filesystem::temp_directory_path() / ("safelight-golden-" + std::to_string(::getpid()));
     path_ = checkpoint_.write(folder_, GetParam().dialect);
-    engine_ =
-        std::move(*engine::make_engine("cpu", {.precision = GetParam().precision, .threads = 2}));
+    engine_ = std::move(*engine::make_engine(
+        "cpu",
+        {.precision = GetParam().precision, .threads = 2, .product_methods = GetParam().methods}));
   }
   void TearDown() override { std::filesystem::remove_all(folder_); }
 
@@ -171,20 +174,22 @@ TEST_P(Sd1Golden, ARunEqualsTheReference) {
   EXPECT_LE(nmse(*image, checkpoint_.recorded("run.image")), run_limit);
 }
 
-INSTANTIATE_TEST_SUITE_P(All, Sd1Golden,
-                         ::testing::Values(Setup{"wide", Dialect::kOriginal, Precision::kF32},
-                                           Setup{"wide", Dialect::kDiffusers, Precision::kF32},
-                                           Setup{"wide", Dialect::kOriginal, Precision::kBF16},
-                                           Setup{"small", Dialect::kOriginal, Precision::kF32},
-                                           Setup{"small", Dialect::kDiffusers, Precision::kF32},
-                                           Setup{"small", Dialect::kOlderDiffusers,
-                                                 Precision::kF32},
-                                           Setup{"small", Dialect::kDiffusers, Precision::kBF16}),
-                         [](const auto& test) {
-                           return std::string(test.param.variant) +
-                                  dialect_name(test.param.dialect) +
-                                  std::string(engine::precision_name(test.param.precision));
-                         });
+INSTANTIATE_TEST_SUITE_P(
+    All, Sd1Golden,
+    ::testing::Values(Setup{"wide", Dialect::kOriginal, Precision::kF32},
+                      Setup{"wide", Dialect::kDiffusers, Precision::kF32},
+                      Setup{"wide", Dialect::kOriginal, Precision::kBF16},
+                      Setup{"small", Dialect::kOriginal, Precision::kF32},
+                      Setup{"small", Dialect::kDiffusers, Precision::kF32},
+                      Setup{"small", Dialect::kOlderDiffusers, Precision::kF32},
+                      Setup{"small", Dialect::kDiffusers, Precision::kBF16},
+                      Setup{"wide", Dialect::kOriginal, Precision::kF32, {"onednn"}},
+                      Setup{"wide", Dialect::kOriginal, Precision::kBF16, {"onednn"}}),
+    [](const auto& test) {
+      return std::string(test.param.variant) + dialect_name(test.param.dialect) +
+             std::string(engine::precision_name(test.param.precision)) +
+             (test.param.methods.empty() ? "" : "_" + test.param.methods[0]);
+    });
 
 }  // namespace
 }  // namespace safelight
