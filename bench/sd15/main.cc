@@ -11,9 +11,12 @@
 
 #include "app/thread_settings.h"
 #include "base/file.h"
+#include "bench/sd15/onednn_rate.h"
 #include "bench/sd15/process.h"
 #include "bench/sd15/random_weights.h"
 #include "bench/sd15/report.h"
+#include "bench/sd15/scaling.h"
+#include "bench/sd15/speed_check.h"
 
 namespace safelight::bench {
 namespace {
@@ -28,6 +31,9 @@ struct Options {
   std::string only = "all";
   int repeats = 5;
   int layers = 0;
+  bool onednn = false, no_guidance = false, scale = false;
+  std::string svg;
+  std::string check, record;
   std::string json;
   std::string choices = std::filesystem::path(SAFELIGHT_BUILD_DIR) / "bench" / "choices.json";
   std::vector<std::string> methods;
@@ -47,6 +53,15 @@ void add_options(CLI::App& app, Options& options) {
   app.add_option("--repeats", options.repeats, "Timed runs after the one that warms up")
       ->check(CLI::Range(1, 1000));
   app.add_option("--layers", options.layers, "Show so many of the slowest layers");
+  app.add_flag("--onednn", options.onednn,
+               "Time oneDNN's primitives alone on the same products, in the same run");
+  app.add_flag("--no-guidance", options.no_guidance, "A step sees each picture once, not twice");
+  app.add_flag("--scale", options.scale,
+               "Time sizes of 256 to 1024, batches of 1 to 4, and one thread instead of all");
+  app.add_option("--svg", options.svg, "Draw what --scale finds in this file");
+  app.add_option("--check", options.check,
+                 "Fail when a step is 15 % slower, against oneDNN in the same run, than on file");
+  app.add_option("--record", options.record, "Set the share that --check compares with");
   app.add_option("--choices", options.choices,
                  "Where the engine keeps the fastest way to compute each layer");
   app.add_option("--methods", options.methods, "Ways to compute products; all where none is given")
@@ -87,6 +102,20 @@ Result<double> provide_weights(const Options& options) {
   return taken;
 }
 
+OnednnTiming time_onednn(const graph::Graph& graph, const Report& report, int repeats) {
+  OnednnRate rate(products_of(graph), report.device.precision != engine::Precision::kF32);
+  for (int i = 0; i < repeats; ++i) rate.run();
+  OnednnTiming timing{.seconds = rate.seconds(), .flops = rate.flops()};
+  for (const OnednnRate::Row& row : rate.rows()) {
+    timing.rows.push_back({.product = describe(*row.product),
+                           .layout = row.layout,
+                           .count = row.product->count,
+                           .seconds = row.seconds,
+                           .flops = row.product->flops});
+  }
+  return timing;
+}
+
 Status measure(const Options& options, double not_counted, Model& model, Report& report) {
   if (options.only != "decode") {
     Startup startup{.opened = seconds_since_start() - not_counted};
@@ -105,26 +134,69 @@ Status measure(const Options& options, double not_counted, Model& model, Report&
   }
   report.peak_memory = peak_memory();
   report.peaks = measure_peaks(report.device.threads);
+  if (options.onednn && report.step)
+    report.onednn_step = time_onednn(step_graph(options.workload), report, options.repeats);
+  if (options.onednn && report.decode)
+    report.onednn_decode = time_onednn(decode_graph(options.workload), report, options.repeats);
   return {};
+}
+
+Result<std::unique_ptr<Model>> open_model(const Options& options, int threads) {
+  const auto precision = engine::find_precision(options.precision);
+  if (!precision) return precision.error();
+  return Model::open(weights_path(options), {.precision = *precision,
+                                             .threads = threads,
+                                             .profile = true,
+                                             .choices_file = options.choices,
+                                             .product_methods = options.methods});
+}
+
+Status write_json(const Options& options, const boost::json::object& object) {
+  if (options.json.empty()) return {};
+  return write_file_atomically(options.json, boost::json::serialize(object) + "\n");
+}
+
+Status run_scaling(const Options& options, Model& model, Report report) {
+  const bool bf16 = report.device.precision != engine::Precision::kF32;
+  const auto scaling = measure_scaling(
+      model, [&] { return open_model(options, 1); }, options.repeats);
+  if (!scaling) return scaling.error();
+  report.peaks = scaling->peaks;
+  fmt::print("{}{}", to_text(report, 0), to_text(*scaling, bf16));
+  boost::json::object object = to_json(report);
+  object["scaling"] = to_json(*scaling, bf16);
+  if (Status written = write_json(options, object); !written) return written;
+  if (options.svg.empty()) return {};
+  const std::string title = fmt::format(
+      "Stable Diffusion 1.5, {}, {} threads, {}, {}", report.device.name, report.device.threads,
+      report.device.features, engine::precision_name(report.device.precision));
+  return write_file_atomically(options.svg, to_svg(*scaling, bf16, title));
+}
+
+Status run_check(const Options& options, Model& model) {
+  const std::string& file = options.check.empty() ? options.record : options.check;
+  auto on_file = SharesOnFile::read(file);
+  if (!on_file) return on_file.error();
+  if (!options.check.empty())
+    return check_speed(model, options.workload, *on_file, options.repeats);
+  const auto share = measure_share(model, options.workload, options.repeats);
+  if (!share) return share.error();
+  return on_file->record(model.engine().device(), *share);
 }
 
 Status run(Options& options) {
   if (Status read = read_size(options); !read) return read;
-  const auto precision = engine::find_precision(options.precision);
-  if (!precision) return precision.error();
+  options.workload.guidance = !options.no_guidance;
   const auto written = provide_weights(options);
   if (!written) return written.error();
-  auto model = Model::open(weights_path(options), {.precision = *precision,
-                                                   .threads = options.threads,
-                                                   .profile = true,
-                                                   .choices_file = options.choices,
-                                                   .product_methods = options.methods});
+  auto model = open_model(options, options.threads);
   if (!model) return model.error();
+  if (!options.check.empty() || !options.record.empty()) return run_check(options, **model);
   Report report{.device = (*model)->engine().device(), .workload = options.workload};
+  if (options.scale) return run_scaling(options, **model, std::move(report));
   if (Status measured = measure(options, *written, **model, report); !measured) return measured;
   fmt::print("{}", to_text(report, options.layers));
-  if (options.json.empty()) return {};
-  return write_file_atomically(options.json, boost::json::serialize(to_json(report)) + "\n");
+  return write_json(options, to_json(report));
 }
 
 }  // namespace

@@ -21,7 +21,6 @@ using Clock = std::chrono::steady_clock;
 
 constexpr int64_t kFactor = 8;     // pixels of a latent
 constexpr double kTimestep = 500;  // any will do
-constexpr int64_t kGuidance = 2;   // pictures that the denoiser sees for each that is drawn
 
 Tensor random_latents(int64_t pictures, const Workload& workload) {
   Tensor latents({pictures, 4, workload.height / kFactor, workload.width / kFactor});
@@ -62,7 +61,7 @@ graph::Graph step_graph(const Workload& workload) {
   models::unet::UNet unet(sd15_config().unet);
   nn::name_params(unet, "");
   graph::Graph graph;
-  models::sd1::build_denoiser(graph, unet, kGuidance * workload.batch, workload.height / kFactor,
+  models::sd1::build_denoiser(graph, unet, workload.denoised(), workload.height / kFactor,
                               workload.width / kFactor, text::kContext);
   return graph;
 }
@@ -108,13 +107,13 @@ Status Model::prepare(const Workload& workload) {
     (negative ? negative_ : prompt_) = std::move(*encoded);
   }
   std::vector<const pipelines::Conditioning*> conditionings;
-  for (int64_t i = 0; i < kGuidance * workload.batch; ++i)
-    conditionings.push_back(i < workload.batch ? &negative_ : &prompt_);
+  for (int64_t i = 0; i < workload.denoised(); ++i)
+    conditionings.push_back(i < workload.batch ? &prompt_ : &negative_);
   auto predictor = model_->predictor(conditionings, workload.height / kFactor,
                                      workload.width / kFactor, nullptr);
   if (!predictor) return predictor.error();
   predictor_ = std::move(*predictor);
-  latents_ = random_latents(kGuidance * workload.batch, workload);
+  latents_ = random_latents(workload.denoised(), workload);
   return {};
 }
 

@@ -14,9 +14,12 @@ namespace safelight::bench {
 /// The size of a picture in pixels, and how many are drawn at once.
 struct Workload {
   int64_t width = 512, height = 512, batch = 1;
+  bool guidance = true;  ///< the denoiser sees each picture with the prompt and without
+
+  int64_t denoised() const { return guidance ? 2 * batch : batch; }
 };
 
-/// What the engine computes in a step of the denoiser with guidance, and in a decode of one
+/// What the engine computes in a step of the denoiser, and in a decode of one
 /// picture.
 graph::Graph step_graph(const Workload& workload);
 graph::Graph decode_graph(const Workload& workload);
@@ -33,7 +36,7 @@ struct Timing {
   double rate() const { return flops / median(); }  ///< in FLOP/s
 };
 
-/// Stable Diffusion 1.5 as the program runs it: one step of the denoiser with guidance for a prompt
+/// Stable Diffusion 1.5 as the program runs it: one step of the denoiser for a prompt
 /// of one chunk, and the decoder for one picture.
 class Model {
  public:

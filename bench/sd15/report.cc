@@ -44,10 +44,10 @@ std::string table(const Timing& timing, const Rows& rows, size_t count) {
   return text;
 }
 
-std::string part_text(const char* name, const Timing& timing, const Peaks& peaks, int layers) {
+std::string part_text(const char* name, const Timing& timing, double peak, int layers) {
   std::string runs;
   for (const double seconds : timing.seconds) runs += fmt::format(" {:.3f}", seconds);
-  const double peak = std::max(peaks.f32, peaks.bf16);
+
   std::string text = fmt::format(
       "\n{}: {:.3f} s (median of{}; first {:.3f}), {:.0f} GFLOP, {:.0f} GFLOP/s, {:.0f} % of the "
       "register peak, {:.0f} MiB at most so far\n",
@@ -56,6 +56,39 @@ std::string part_text(const char* name, const Timing& timing, const Peaks& peaks
   text += table(timing, timing.kinds, timing.kinds.size());
   if (layers > 0) text += "\n" + table(timing, timing.layers, static_cast<size_t>(layers));
   return text;
+}
+
+std::string onednn_text(const char* name, const Timing& timing, const OnednnTiming& onednn,
+                        int layers) {
+  std::string text = fmt::format(
+      "\noneDNN alone on the products of a {}: {:.3f} s, {:.0f} GFLOP/s. Ours takes {:.3f} times "
+      "as "
+      "long: {:.1f} % of oneDNN's rate\n",
+      name, onednn.seconds, onednn.flops / onednn.seconds / kGiga, timing.median() / onednn.seconds,
+      100 * onednn.seconds / timing.median());
+  if (layers == 0) return text;
+  text += fmt::format("{:>9}{:>7}{:>10}  {}\n", "ms", "times", "GFLOP/s", "product");
+  for (const auto& row : onednn.rows) {
+    text += fmt::format("{:>9.2f}{:>7}{:>10.1f}  {}  {}\n",
+                        row.seconds * static_cast<double>(row.count) * 1e3, row.count,
+                        row.flops / row.seconds / kGiga, row.product, row.layout);
+  }
+  return text;
+}
+
+json::object onednn_json(const Timing& timing, const OnednnTiming& onednn) {
+  json::array rows;
+  for (const auto& row : onednn.rows) {
+    rows.push_back({{"product", row.product},
+                    {"layout", row.layout},
+                    {"count", row.count},
+                    {"seconds", row.seconds},
+                    {"gflop", row.flops / kGiga}});
+  }
+  return {{"seconds", onednn.seconds},
+          {"gflop_per_s", onednn.flops / onednn.seconds / kGiga},
+          {"our_share", onednn.seconds / timing.median()},
+          {"products", std::move(rows)}};
 }
 
 json::array rows_json(const Timing& timing, const Rows& rows) {
@@ -87,16 +120,22 @@ json::object part_json(const Timing& timing) {
 
 std::string to_text(const Report& report, int layers) {
   const engine::DeviceInfo& device = report.device;
+  const bool bf16 = device.precision == engine::Precision::kBF16 && report.peaks.bf16 > 0;
+  const double peak = bf16 ? report.peaks.bf16 : report.peaks.f32;
   std::string text = fmt::format(
-      "safelight {}, oneDNN {}\n{}, {}, {} threads, {}; {} x {} pixels, batch {}, with guidance\n"
+      "safelight {}, oneDNN {}\n{}, {}, {} threads, {}; {} x {} pixels, batch {}, {} guidance\n"
       "register peaks: f32 {:.1f} GFLOP/s",
       app::version(), onednn_version(), device.name, device.features, device.threads,
       engine::precision_name(device.precision), report.workload.width, report.workload.height,
-      report.workload.batch, report.peaks.f32 / kGiga);
+      report.workload.batch, report.workload.guidance ? "with" : "without",
+      report.peaks.f32 / kGiga);
   if (report.peaks.bf16 > 0) text += fmt::format(", bf16 {:.1f}", report.peaks.bf16 / kGiga);
   text += "\n";
-  if (report.step) text += part_text("step", *report.step, report.peaks, layers);
-  if (report.decode) text += part_text("decode", *report.decode, report.peaks, layers);
+  if (report.step) text += part_text("step", *report.step, peak, layers);
+  if (report.decode) text += part_text("decode", *report.decode, peak, layers);
+  if (report.onednn_step) text += onednn_text("step", *report.step, *report.onednn_step, layers);
+  if (report.onednn_decode)
+    text += onednn_text("decode", *report.decode, *report.onednn_decode, layers);
   if (report.startup) {
     text += fmt::format(
         "\nstart: weights open after {:.2f} s, ready after {:.2f} s, first step done after {:.2f} "
@@ -120,12 +159,19 @@ json::object to_json(const Report& report) {
                       {"width", report.workload.width},
                       {"height", report.workload.height},
                       {"batch", report.workload.batch},
+                      {"guidance", report.workload.guidance},
                       {"peaks",
                        {{"f32_gflop_per_s", report.peaks.f32 / kGiga},
                         {"bf16_gflop_per_s", report.peaks.bf16 / kGiga}}},
                       {"peak_memory_bytes", report.peak_memory}};
   if (report.step) object["step"] = part_json(*report.step);
   if (report.decode) object["decode"] = part_json(*report.decode);
+  if (report.onednn_step) {
+    object["step"].as_object()["onednn"] = onednn_json(*report.step, *report.onednn_step);
+  }
+  if (report.onednn_decode) {
+    object["decode"].as_object()["onednn"] = onednn_json(*report.decode, *report.onednn_decode);
+  }
   if (report.startup) {
     object["startup"] = {{"opened_s", report.startup->opened},
                          {"prepared_s", report.startup->prepared},

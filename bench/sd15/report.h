@@ -16,6 +16,17 @@ struct Startup {
   double first = 0;     ///< end of the first step
 };
 
+/// What oneDNN's primitives alone take for the products of a step or decode.
+struct OnednnTiming {
+  double seconds = 0, flops = 0;
+  struct Row {
+    std::string product, layout;
+    int64_t count;
+    double seconds, flops;  ///< of one
+  };
+  std::vector<Row> rows;
+};
+
 /// All that one run of the benchmark found.
 struct Report {
   engine::DeviceInfo device;
@@ -23,6 +34,7 @@ struct Report {
   Peaks peaks;
   std::optional<Startup> startup;  ///< with step
   std::optional<Timing> step, decode;
+  std::optional<OnednnTiming> onednn_step, onednn_decode;
   uint64_t peak_memory = 0;  ///< in bytes
 
   /// From the start of the process to the end of the first step, less the median step; in seconds.
