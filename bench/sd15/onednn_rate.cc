@@ -19,6 +19,12 @@ constexpr size_t kAlignment = 64;
 /// Batches of matrix products are timed on a part of them where all would take more than this.
 constexpr int64_t kMaxElements = int64_t{1} << 26;
 
+/// Primitives run on memory of the engine that made them only.
+const dnnl::engine& the_engine() {
+  static const dnnl::engine engine(dnnl::engine::kind::cpu, 0);
+  return engine;
+}
+
 double median(std::vector<double> values) {
   std::sort(values.begin(), values.end());
   return values[values.size() / 2];
@@ -125,7 +131,7 @@ struct OnednnRate::Timed {
 };
 
 OnednnRate::OnednnRate(std::vector<Product> products, bool bf16) : products_(std::move(products)) {
-  const dnnl::engine engine(dnnl::engine::kind::cpu, 0);
+  const dnnl::engine& engine = the_engine();
   const auto type = bf16 ? memory::data_type::bf16 : memory::data_type::f32;
   for (const Product& product : products_) {
     Timed timed;
@@ -141,7 +147,7 @@ OnednnRate::OnednnRate(std::vector<Product> products, bool bf16) : products_(std
 OnednnRate::~OnednnRate() = default;
 
 double OnednnRate::run() {
-  const dnnl::engine engine(dnnl::engine::kind::cpu, 0);
+  const dnnl::engine& engine = the_engine();
   dnnl::stream stream(engine);
   std::vector<size_t> sizes(4);
   for (const Timed& timed : timed_) {
