@@ -162,6 +162,7 @@ Status run_scaling(const Options& options, Model& model, Report report) {
       model, [&] { return open_model(options, 1); }, options.repeats);
   if (!scaling) return scaling.error();
   report.peaks = scaling->peaks;
+  report.peak_memory = peak_memory();
   fmt::print("{}{}", to_text(report, 0), to_text(*scaling, bf16));
   boost::json::object object = to_json(report);
   object["scaling"] = to_json(*scaling, bf16);
@@ -181,7 +182,10 @@ Status run_check(const Options& options, Model& model) {
     return check_speed(model, options.workload, *on_file, options.repeats);
   const auto share = measure_share(model, options.workload, options.repeats);
   if (!share) return share.error();
-  return on_file->record(model.engine().device(), *share);
+  const engine::DeviceInfo& device = model.engine().device();
+  fmt::print("{}; on file before: {:.1f} %\n", describe(device, *share),
+             100 * on_file->find(device));
+  return on_file->record(device, *share);
 }
 
 Status run(Options& options) {

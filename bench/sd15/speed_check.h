@@ -16,6 +16,10 @@ struct SpeedShare {
   double share = 0;             ///< median over the rounds of oneDNN's time over the step's
 };
 
+/// "avx2/f32, 2 threads: a step takes 3.100 s, oneDNN alone 3.000 s for its products: 96.8 % of
+/// oneDNN's rate"
+std::string describe(const engine::DeviceInfo& device, const SpeedShare& share);
+
 /// Takes turns between a step and oneDNN. Errors: those of Model.
 Result<SpeedShare> measure_share(Model& model, const Workload& workload, int rounds);
 

@@ -1,0 +1,43 @@
+#!/usr/bin/env bash
+# Fails when a step of SD 1.5 has become 15 % slower, against oneDNN's own rate on the same products in the same run,
+# than bench/speed_on_file.json tells for this instruction set. Takes about a minute. docs/speed.md tells more.
+#   bench/speed_check.sh            checks the processor's own instruction set and precision
+#   bench/speed_check.sh --all      checks every instruction set that the processor has
+#   bench/speed_check.sh --record   measures them all anew and writes the file: on a quiet machine only
+set -euo pipefail
+here=$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")
+cd "$here/.."
+file=bench/speed_on_file.json
+rounds=5
+
+usage() {
+  sed -n 's/^# \{0,1\}//p' "$0" | sed 1d
+  exit "$1"
+}
+
+# has FLAG: whether the processor has that feature.
+has() { grep -qw "$1" /proc/cpuinfo; }
+
+# run ACTION [ISA PRECISION]
+run() {
+  SAFELIGHT_MAX_ISA=${2:-} build/release/bench/bench_sd15 "$1" "$file" --no-guidance --repeats "$rounds" \
+    --precision "${3:-auto}"
+}
+
+# run_all ACTION: for every instruction set.
+run_all() {
+  local failed=0
+  ! has avx512_bf16 || run "$1" avx512_bf16 bf16 || failed=1
+  ! has avx512bw || run "$1" avx512 f32 || failed=1
+  ! has avx2 || run "$1" avx2 f32 || failed=1
+  run "$1" sse4 f32 || failed=1
+  return "$failed"
+}
+
+case "${1:-}" in
+  "") run --check ;;
+  --all) run_all --check ;;
+  --record) run_all --record ;;
+  -h | --help) usage 0 ;;
+  *) usage 2 >&2 ;;
+esac
