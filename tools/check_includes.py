@@ -25,6 +25,7 @@ THIRD_PARTY = {
     "dnnl": ("engine/cpu",),
     "oneapi/dnnl/": ("engine/cpu",),
     "hwy/": ("engine/cpu",),
+    "xxhash.h": ("engine/cpu",),
     "omp.h": ("engine/cpu",),
     "immintrin.h": ("engine/cpu",),
     "cpuid.h": ("engine/cpu",),

@@ -45,6 +45,11 @@ bool set_threads(Config& config, const toml::node& node) {
   return true;
 }
 
+bool set_weights_cache(Config& config, const toml::node& node) {
+  config.weights_cache = node.value_exact<bool>();
+  return config.weights_cache.has_value();
+}
+
 const std::map<std::string_view, Key>& keys() {
   static const std::map<std::string_view, Key> kKeys = {
       {"models_dirs", {"a list of strings", set_models_dirs}},
@@ -54,6 +59,7 @@ const std::map<std::string_view, Key>& keys() {
       {"format", string_key(&Config::format)},
       {"precision", string_key(&Config::precision)},
       {"threads", {"an integer from 0 to 1024", set_threads}},
+      {"weights_cache", {"true or false", set_weights_cache}},
   };
   return kKeys;
 }

@@ -19,6 +19,7 @@ struct Config {
   std::optional<std::string> format;      ///< their format
   std::optional<std::string> precision;
   std::optional<int> threads;
+  std::optional<bool> weights_cache;  ///< keep packed weights on disk
 };
 
 /// Reads TOML text; `name` is for messages. Errors: kInvalidArgument with the line for bad syntax,

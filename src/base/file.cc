@@ -93,6 +93,11 @@ Result<std::string> read_file(const std::filesystem::path& path, uint64_t limit)
 }
 
 Status write_file_atomically(const std::filesystem::path& path, std::string_view data) {
+  return write_file_atomically(path, std::vector<std::string_view>{data});
+}
+
+Status write_file_atomically(const std::filesystem::path& path,
+                             const std::vector<std::string_view>& parts) {
   if (Status good = check_replaceable(path); !good) return good;
   if (Status made = make_parent(path); !made) return made;
   std::string temporary = path.string() + ".part-XXXXXX";
@@ -103,12 +108,13 @@ Status write_file_atomically(const std::filesystem::path& path, std::string_view
     ::unlink(temporary.c_str());
     return error;
   };
-  size_t done = 0;
-  while (done < data.size()) {
-    const ssize_t put = ::write(file.get(), data.data() + done, data.size() - done);
-    if (put < 0 && errno == EINTR) continue;
-    if (put < 0) return fail("write it");
-    done += static_cast<size_t>(put);
+  for (std::string_view rest : parts) {
+    while (!rest.empty()) {
+      const ssize_t put = ::write(file.get(), rest.data(), rest.size());
+      if (put < 0 && errno == EINTR) continue;
+      if (put < 0) return fail("write it");
+      rest.remove_prefix(static_cast<size_t>(put));
+    }
   }
   const mode_t mask = ::umask(0);
   ::umask(mask);

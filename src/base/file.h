@@ -7,6 +7,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/result.h"
 
@@ -22,6 +23,9 @@ Result<std::string> read_file(const std::filesystem::path& path,
 /// one. Missing parent folders are made. Errors: kIo naming the path and the cause, also for a
 /// folder, device or pipe at `path`.
 Status write_file_atomically(const std::filesystem::path& path, std::string_view data);
+/// The same for data in parts, written one after the other.
+Status write_file_atomically(const std::filesystem::path& path,
+                             const std::vector<std::string_view>& parts);
 
 /// Whether write_file_atomically(path) could work now, by trying: makes missing parent folders.
 Status check_writable(const std::filesystem::path& path);

@@ -33,6 +33,8 @@ struct EngineOptions {
   /// Where the fastest way to compute each layer is kept once it was measured. Empty: nothing is
   /// measured, and each layer is computed in the way that is mostly the fastest.
   std::filesystem::path choices_file;
+  /// The folder where packed weights are kept, so that a later start need not pack; empty: nowhere.
+  std::filesystem::path weights_cache;
   /// The ways to use, by name and in order of preference, for tests and comparisons; empty: all.
   std::vector<std::string> product_methods;
   /// Convolutions of more FLOP are cut in bands, since a library's call cannot be stopped; the

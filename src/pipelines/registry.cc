@@ -60,9 +60,11 @@ std::optional<Size> own_size(const weights::TensorIndex& index, const std::files
 }  // namespace
 
 Result<std::unique_ptr<LatentModel>> load_model(engine::Engine& engine,
-                                                const std::filesystem::path& path) {
-  const Result<weights::TensorIndex> index = weights::open_weights(path);
+                                                const std::filesystem::path& path,
+                                                const std::string& identity) {
+  Result<weights::TensorIndex> index = weights::open_weights(path);
   if (!index) return index.error();
+  index->identity = identity;
   for (const Family& family : kFamilies) {
     if (!family.matches(*index)) continue;
     auto model = family.load(engine, *index);

@@ -8,10 +8,12 @@
 namespace safelight::pipelines {
 
 /// Opens the checkpoint at `path`, finds its family and loads it for the engine, which must outlive
-/// the model. The model's own picture size comes from the metadata "modelspec.resolution" of the
+/// the model. `identity` is the file's hash for caches of packed weights, empty for none. The
+/// model's own picture size comes from the metadata "modelspec.resolution" of the
 /// file or of a JSON file beside it (model.safetensors, model.json), else from the family. Errors:
 /// those of open_weights and the family; kUnsupported for a family that is not known here.
 Result<std::unique_ptr<LatentModel>> load_model(engine::Engine& engine,
-                                                const std::filesystem::path& path);
+                                                const std::filesystem::path& path,
+                                                const std::string& identity = {});
 
 }  // namespace safelight::pipelines

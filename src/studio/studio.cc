@@ -40,7 +40,7 @@ Result<std::unique_ptr<Studio>> Studio::make(StudioOptions options) {
 Result<pipelines::LatentModel*> Studio::model(const ModelFile& file) {
   if (loaded_ && loaded_path_ == file.path) return loaded_.get();
   loaded_.reset();
-  auto model = pipelines::load_model(*engine_, file.path);
+  auto model = pipelines::load_model(*engine_, file.path, file.sha256);
   if (!model) return model.error();
   loaded_ = std::move(*model);
   loaded_path_ = file.path;

@@ -18,7 +18,8 @@ namespace safelight::studio {
 struct ModelFile {
   std::filesystem::path path;
   std::string name;
-  std::string hash;  ///< the first ten hexadecimal digits of its SHA-256; empty when not known
+  std::string hash;    ///< the first ten hexadecimal digits of its SHA-256; empty when not known
+  std::string sha256;  ///< all of it
 };
 
 /// Finds the checkpoint that a request names; an empty name is the default.

@@ -25,6 +25,10 @@ class BoundWeights {
   size_t size() const { return tensors_.size(); }
   uint64_t bytes() const;
 
+  /// What tells these weights from all others, for caches: the file's hash and the network's name;
+  /// empty when not known.
+  std::string identity;
+
   void insert(std::string name, TensorView tensor) {
     tensors_.insert_or_assign(std::move(name), std::move(tensor));
   }

@@ -53,6 +53,7 @@ class TensorIndex {
   /// The dtype that holds most elements; nothing when there are none.
   std::optional<graph::DType> predominant_dtype() const;
 
+  std::string identity;  ///< the SHA-256 of the file, where somebody knows it
   Metadata metadata;
   Configs configs;
 

@@ -44,7 +44,7 @@ struct Options {
   std::vector<std::string> models_dirs;
   std::string precision;
   int threads = 0;
-  bool profile = false, quiet = false, json = false;
+  bool weights_cache = false, profile = false, quiet = false, json = false;
 };
 
 Result<std::string> read_request_text(const std::string& file) {
@@ -103,6 +103,9 @@ Result<engine::EngineOptions> engine_options(const Options& options, const Libra
       .threads = options.threads > 0 ? options.threads : config.threads.value_or(0),
       .profile = options.profile,
       .choices_file = library.paths.cache / "kernels.json",
+      .weights_cache = options.weights_cache || config.weights_cache.value_or(false)
+                           ? library.paths.cache / "weights"
+                           : std::filesystem::path(),
       .product_methods = {}};
 }
 
@@ -191,7 +194,7 @@ Status run(const Options& options) {
   const auto find_model = [&](const std::string&) -> Result<studio::ModelFile> {
     const Result<std::string> hash = library->hashes.sha256(entry->path);
     if (!hash) return hash.error();
-    return studio::ModelFile{entry->path, entry->name, hash->substr(0, kShortHash)};
+    return studio::ModelFile{entry->path, entry->name, hash->substr(0, kShortHash), *hash};
   };
   const auto studio = studio::Studio::make(
       {.engine_options = *engine, .find_model = find_model, .version = program});
@@ -292,6 +295,10 @@ void add_machine(CLI::App& command, const std::shared_ptr<Options>& options) {
   command.add_option("--threads", options->threads, "Threads; 0 for one each processor [0]")
       ->type_name("NUMBER")
       ->check(CLI::Range(0, 1024))
+      ->group("Machine");
+  command
+      .add_flag("--weights-cache", options->weights_cache,
+                "Keep packed weights on disk, as large as the model, for a faster start")
       ->group("Machine");
   command.add_flag("--profile", options->profile, "Print time, GFLOP/s and share of each operator")
       ->group("Machine");

@@ -38,6 +38,7 @@ class CpuEngine : public Engine {
         engine_(dnnl::engine::kind::cpu, 0),
         arena_(std::make_shared<Arena>()),
         planner_(options.product_methods, options.choices_file),
+        weights_cache_(options.weights_cache),
         profiles_(options.profile) {
     const int threads = options.threads > 0 ? options.threads : omp_get_num_procs();
     omp_set_num_threads(threads);
@@ -61,7 +62,11 @@ class CpuEngine : public Engine {
   void clear_profile() override { profile_.clear(); }
 
   std::shared_ptr<LoadedWeights> load(weights::BoundWeights weights) override {
-    return std::make_shared<CpuWeights>(std::move(weights), engine_);
+    std::optional<PackedFile> cache;
+    if (!weights_cache_.empty() && !weights.identity.empty()) {
+      cache.emplace(weights_cache_ / (weights.identity + ".packed"), onednn_version());
+    }
+    return std::make_shared<CpuWeights>(std::move(weights), engine_, std::move(cache));
   }
 
   Result<std::unique_ptr<Executable>> compile(
@@ -97,6 +102,7 @@ class CpuEngine : public Engine {
   dnnl::engine engine_;
   std::shared_ptr<Arena> arena_;
   ProductPlanner planner_;
+  std::filesystem::path weights_cache_;
   bool profiles_;
   Profile profile_;
   DeviceInfo device_;

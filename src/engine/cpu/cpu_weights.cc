@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include "base/log.h"
 #include "engine/cpu/kernels/parallel.h"
 #include "weights/convert.h"
 
@@ -35,6 +36,15 @@ std::string text_of(const dnnl::memory::desc& layout) {
 }
 
 }  // namespace
+
+CpuWeights::~CpuWeights() {
+  if (!cache_ || !cache_lacks_) return;
+  std::vector<PackedPiece> pieces;
+  for (const auto& [key, bytes] : own_forms_) pieces.push_back({key.first, key.second, bytes});
+  if (Status written = cache_->write(pieces); !written) {
+    spdlog::warn("packed weights are not kept: {}", written.error().message);
+  }
+}
 
 uint64_t CpuWeights::bytes() const {
   uint64_t total = 0;
@@ -86,14 +96,22 @@ dnnl::memory CpuWeights::packed(const std::string& name, const dnnl::memory::des
 const std::byte* CpuWeights::own_form(
     const std::string& name, std::string_view form, size_t bytes,
     const std::function<void(const weights::TensorView&, std::byte*)>& pack) {
-  std::span<std::byte>& kept = own_forms_[{name, std::string(form)}];
-  if (kept.empty()) {
-    const weights::TensorView& tensor = weights_.at(name);
-    kept = {own_memory_.take(bytes), bytes};
-    pack(tensor, kept.data());
-    tensor.release_pages();
+  const std::pair<std::string, std::string> key{name, form};
+  if (const auto found = own_forms_.find(key); found != own_forms_.end())
+    return found->second.data();
+  if (cache_) {
+    if (const std::byte* const cached = cache_->find(key.first, key.second, bytes)) {
+      own_forms_[key] = {cached, bytes};
+      return cached;
+    }
+    cache_lacks_ = true;
   }
-  return kept.data();
+  std::byte* const memory = own_memory_.take(bytes);
+  const weights::TensorView& tensor = weights_.at(name);
+  pack(tensor, memory);
+  tensor.release_pages();
+  own_forms_[key] = {memory, bytes};
+  return memory;
 }
 
 }  // namespace safelight::engine::cpu

@@ -9,6 +9,7 @@
 #include <string_view>
 
 #include "engine/cpu/arena.h"
+#include "engine/cpu/packed_file.h"
 #include "engine/engine.h"
 
 namespace safelight::engine::cpu {
@@ -17,8 +18,13 @@ namespace safelight::engine::cpu {
 /// the layer's first primitive asked for; executables of other shapes share it.
 class CpuWeights : public LoadedWeights {
  public:
-  CpuWeights(weights::BoundWeights weights, dnnl::engine engine)
-      : weights_(std::move(weights)), engine_(std::move(engine)) {}
+  /// Own forms are kept in `cache` where there is one, from the destructor on.
+  CpuWeights(weights::BoundWeights weights, dnnl::engine engine,
+             std::optional<PackedFile> cache = std::nullopt)
+      : weights_(std::move(weights)), engine_(std::move(engine)), cache_(std::move(cache)) {}
+  ~CpuWeights() override;
+  CpuWeights(const CpuWeights&) = delete;
+  CpuWeights& operator=(const CpuWeights&) = delete;
 
   uint64_t bytes() const override;
 
@@ -56,9 +62,11 @@ class CpuWeights : public LoadedWeights {
   dnnl::engine engine_;
   std::map<std::string, std::vector<float>> f32_;
   std::map<Key, dnnl::memory> packed_;
-  std::map<std::pair<std::string, std::string>, std::span<std::byte>> own_forms_;
+  std::map<std::pair<std::string, std::string>, Bytes> own_forms_;
   Pieces own_memory_;
   Arena staging_;
+  std::optional<PackedFile> cache_;
+  bool cache_lacks_ = false;  ///< a form that is here
 };
 
 }  // namespace safelight::engine::cpu

@@ -33,11 +33,10 @@ constexpr std::array kMethods = {ProductMethod{"gemm", &takes_gemm, &add_gemm_pr
 
 /// What must be the same for a choice to be believed.
 json::object circumstances() {
-  const dnnl_version_t* onednn = dnnl_version();
   std::vector<std::string_view> methods;
   for (const ProductMethod& method : kMethods) methods.push_back(method.name);
   return {{"cpu", cpu_name()},
-          {"onednn", fmt::format("{}.{}.{}", onednn->major, onednn->minor, onednn->patch)},
+          {"onednn", onednn_version()},
           {"methods", fmt::format("{}", fmt::join(methods, ","))}};
 }
 
@@ -83,6 +82,11 @@ std::string shape_key(const Product& product, const std::string& layer) {
 }
 
 }  // namespace
+
+std::string onednn_version() {
+  const dnnl_version_t* version = dnnl_version();
+  return fmt::format("oneDNN {}.{}.{}", version->major, version->minor, version->patch);
+}
 
 std::span<const ProductMethod> product_methods() { return kMethods; }
 

@@ -25,6 +25,9 @@ struct ProductMethod {
               const LoweringOptions& options);
 };
 
+/// "oneDNN 3.2.0": layouts and speeds are those of a version.
+std::string onednn_version();
+
 /// The methods of this build, the most promising first: the one explicit list.
 std::span<const ProductMethod> product_methods();
 

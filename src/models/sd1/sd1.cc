@@ -194,12 +194,13 @@ Result<autoencoder_kl::Config> probe_autoencoder(const Probe& probe) {
 template <class NetworkType, class ConfigType>
 Result<Bound<NetworkType>> bind_network(const weights::TensorIndex& index,
                                         const NetworkNames& names, const ConfigType& config,
-                                        const std::string& what) {
+                                        const std::string& part, const std::string& what) {
   NetworkType network(config);
   const std::vector<weights::Param> params = nn::name_params(network, "");
   auto bound = weights::bind(
       params, index, [&](const std::string& name) { return names.in_file(name); }, what);
   if (!bound) return bound.error();
+  if (!index.identity.empty()) bound->identity = index.identity + "-" + part;
   return Bound<NetworkType>{std::move(network), std::move(*bound)};
 }
 
@@ -243,12 +244,12 @@ Result<Model> bind(const weights::TensorIndex& index) {
         unet->in_channels, unet->out_channels, autoencoder->latent_channels));
   }
   auto bound_text =
-      bind_network<clip::TextEncoder>(index, *text_names, *text, "an SD 1.x text encoder");
+      bind_network<clip::TextEncoder>(index, *text_names, *text, "text", "an SD 1.x text encoder");
   if (!bound_text) return bound_text.error();
-  auto bound_unet = bind_network<unet::UNet>(index, *unet_names, *unet, "an SD 1.x UNet");
+  auto bound_unet = bind_network<unet::UNet>(index, *unet_names, *unet, "unet", "an SD 1.x UNet");
   if (!bound_unet) return bound_unet.error();
   auto bound_autoencoder = bind_network<autoencoder_kl::AutoencoderKL>(
-      index, *autoencoder_names, *autoencoder, "an SD 1.x VAE");
+      index, *autoencoder_names, *autoencoder, "vae", "an SD 1.x VAE");
   if (!bound_autoencoder) return bound_autoencoder.error();
   return Model{{*text, *unet, *autoencoder},
                std::move(*bound_text),

@@ -23,6 +23,7 @@ TEST(Config, ReadsEveryKey) {
     format = "webp"
     precision = "f32"
     threads = 4
+    weights_cache = true
   )",
                                              "config.toml");
   ASSERT_TRUE(config) << config.error().message;
@@ -33,6 +34,7 @@ TEST(Config, ReadsEveryKey) {
   EXPECT_EQ(config->format, "webp");
   EXPECT_EQ(config->precision, "f32");
   EXPECT_EQ(config->threads, 4);
+  EXPECT_EQ(config->weights_cache, true);
 }
 
 TEST(Config, AnEmptyOneSaysNothing) {
@@ -48,7 +50,7 @@ TEST(Config, AnUnknownKeyNamesLineAndNearest) {
             "config.toml: line 2: there is no key 'models_dir'; did you mean 'models_dirs'?");
   EXPECT_EQ(message_of("x = 1"),
             "config.toml: line 1: there is no key 'x'; the keys are format, model, models_dirs, "
-            "output_dir, pattern, precision, threads");
+            "output_dir, pattern, precision, threads, weights_cache");
 }
 
 TEST(Config, AWrongTypeIsNamed) {
