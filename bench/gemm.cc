@@ -72,13 +72,41 @@ void own(State& state) {
   const int threads = omp_get_max_threads();
   const Bytes x = random(s.rows * s.depth, 4), out = random(s.rows * s.columns, 4),
               weight = random(s.columns * s.depth, 2), bias = random(s.columns, 4);
-  const Bytes scratch = allocate(gemm_scratch(s.rows, s.columns, s.depth, threads));
   const Gemm args{.x = {{x.get(), Storage::kF32}, s.rows, s.depth, s.depth},
                   .out = {{out.get(), Storage::kF32}, s.rows, s.columns, s.columns},
                   .weight = {weight.get(), WeightFormat::kF16, s.columns, s.depth},
                   .bias = reinterpret_cast<const float*>(bias.get())};
+  const Bytes scratch = allocate(gemm_scratch(args, threads));
   while (state.KeepRunning()) gemm(args, scratch.get(), threads);
   report(state, s);
+}
+
+/// Arguments: channels, filters, height and width, stride. A 3x3 convolution of two images.
+void own_convolution(State& state) {
+  const int64_t channels = state.range(0), filters = state.range(1), size = state.range(2),
+                stride = state.range(3), pixels = 2 * size * size / stride / stride;
+  const int threads = omp_get_max_threads();
+  const Bytes x = random(2 * size * size * channels, 4), out = random(pixels * filters, 4),
+              weight = random(filters * channels * 9, 2);
+  const Filter filter{.rows = 3,
+                      .columns = 3,
+                      .height = size,
+                      .width = size,
+                      .out_height = size / stride,
+                      .out_width = size / stride,
+                      .stride_y = stride,
+                      .stride_x = stride,
+                      .top = 1,
+                      .left = 1};
+  const Gemm args{.x = {{x.get(), Storage::kF32}, 2 * size * size, channels, channels},
+                  .out = {{out.get(), Storage::kF32}, pixels, filters, filters},
+                  .weight = {weight.get(), WeightFormat::kF16, filters, channels * 9},
+                  .filter = filter};
+  const Bytes scratch = allocate(gemm_scratch(args, threads));
+  while (state.KeepRunning()) gemm(args, scratch.get(), threads);
+  state.counters["FLOP/s"] =
+      Counter(18.0 * static_cast<double>(pixels * filters) * static_cast<double>(channels),
+              Counter::kIsIterationInvariantRate);
 }
 
 void onednn(State& state) {
@@ -135,6 +163,14 @@ void shapes(benchmark::internal::Benchmark* bench) {
 BENCHMARK(fma_peak)->UseRealTime();
 BENCHMARK(own)->Apply(shapes);
 BENCHMARK(onednn)->Apply(shapes);
+BENCHMARK(own_convolution)
+    ->UseRealTime()
+    ->Unit(benchmark::kMicrosecond)
+    ->Args({320, 320, 64, 2})
+    ->Args({640, 640, 32, 2})
+    ->Args({1280, 1280, 16, 2})
+    ->Args({320, 320, 64, 1})
+    ->Args({4, 320, 64, 1});
 
 }  // namespace
 }  // namespace safelight::bench

@@ -7,8 +7,8 @@
 
 namespace safelight::engine::cpu {
 
-/// Linear layers and 1x1 convolutions in float32 (of bf16 values, too, where the processor does not
-/// multiply those) whose weight is F32, F16 or BF16 in its file.
+/// Linear layers and convolutions without groups in float32 (of bf16 values, too, where the
+/// processor does not multiply those) whose weight is F32, F16 or BF16 in its file.
 bool takes_gemm(const Product& product, const PlanBuilder& builder, const CpuWeights& weights,
                 const LoweringOptions& options);
 

@@ -24,9 +24,7 @@ std::unique_ptr<std::byte, Free> scratch_of(size_t bytes) {
 
 void run(const Gemm& args) {
   const int threads = omp_get_max_threads();
-  gemm(args,
-       scratch_of(gemm_scratch(args.out.rows, args.out.columns, args.x.columns, threads)).get(),
-       threads);
+  gemm(args, scratch_of(gemm_scratch(args, threads)).get(), threads);
 }
 
 /// To the nearest float16, bit by bit as IEEE 754 has it; halves away from zero.
@@ -195,6 +193,82 @@ TEST(GemmKernel, LongSums) {
 // More rows and columns than a task takes.
 TEST(GemmKernel, ManyTasks) {
   for_trials(2, [](Trial& t) { check(t, {t.between(1100, 1300), t.between(330, 400), 9}); });
+}
+
+struct ConvolutionSizes {
+  int64_t images, channels, filters;
+  Filter filter;
+  int64_t bottom = 0, right = 0;  ///< padding
+};
+
+/// Fills in the result's size, and checks against the sum over taps and channels.
+void check(Trial& t, ConvolutionSizes s, WeightFormat format) {
+  Filter& f = s.filter;
+  f.out_height =
+      (f.height * f.upsample + f.top + s.bottom - f.dilation_y * (f.rows - 1) - 1) / f.stride_y + 1;
+  f.out_width =
+      (f.width * f.upsample + f.left + s.right - f.dilation_x * (f.columns - 1) - 1) / f.stride_x +
+      1;
+  const int64_t stride = s.channels + t.between(0, 3), pixels = f.out_height * f.out_width;
+  Array x = t.input(s.images * f.height * f.width * stride),
+        out = t.output(s.images * pixels * s.filters), bias = t.floats(s.filters);
+  const FileWeight weight(t, format, s.filters, s.channels * f.taps());
+  std::vector<double> want(static_cast<size_t>(out.size()));
+  for (int64_t i = 0; i < out.size(); ++i) {
+    const int64_t n = i % s.filters, pixel = i / s.filters % pixels, image = i / s.filters / pixels;
+    double& sum = want[static_cast<size_t>(i)] = bias[n];
+    for (int64_t tap = 0; tap < f.taps(); ++tap) {
+      const int64_t row = pixel / f.out_width * f.stride_y + tap / f.columns * f.dilation_y - f.top;
+      const int64_t column =
+          pixel % f.out_width * f.stride_x + tap % f.columns * f.dilation_x - f.left;
+      if (row < 0 || row >= f.height * f.upsample) continue;
+      if (column < 0 || column >= f.width * f.upsample) continue;
+      const int64_t from = (image * f.height + row / f.upsample) * f.width + column / f.upsample;
+      for (int64_t c = 0; c < s.channels; ++c) {
+        sum += x[from * stride + c] * weight.at(n, c * f.taps() + tap);
+      }
+    }
+  }
+  run({.x = {x.buffer(), s.images * f.height * f.width, s.channels, stride},
+       .out = {out.buffer(), s.images * pixels, s.filters, s.filters},
+       .weight = weight.matrix(),
+       .bias = bias.floats(),
+       .filter = f});
+  t.expect_close(out, want);
+}
+
+TEST(GemmKernel, Convolutions) {
+  for_trials(10, [](Trial& t) {
+    for (const WeightFormat format : kFormats) {
+      ConvolutionSizes s{.images = t.between(1, 2),
+                         .channels = t.between(1, 40),
+                         .filters = t.between(1, 40),
+                         .filter = {.rows = t.between(1, 4),
+                                    .columns = t.between(1, 4),
+                                    .height = t.between(4, 9),
+                                    .width = t.between(4, 9),
+                                    .stride_y = t.between(1, 3),
+                                    .stride_x = t.between(1, 3),
+                                    .dilation_y = t.between(1, 2),
+                                    .dilation_x = t.between(1, 2),
+                                    .top = t.between(2, 3),
+                                    .left = t.between(2, 3),
+                                    .upsample = t.between(1, 2)},
+                         .bottom = t.between(1, 2),
+                         .right = t.between(1, 2)};
+      check(t, s, format);
+    }
+  });
+}
+
+// Few rows of the result, and the most taps.
+TEST(GemmKernel, LargeFilters) {
+  for_trials(1, [](Trial& t) {
+    for (const WeightFormat format : kFormats) {
+      check(t, {1, 3, 20, {.rows = 10, .columns = 16, .height = 11, .width = 16}}, format);
+      check(t, {1, 24, 20, {.rows = 3, .columns = 3, .height = 3, .width = 3}}, format);
+    }
+  });
 }
 
 TEST(GemmKernel, AddsToItsResult) {

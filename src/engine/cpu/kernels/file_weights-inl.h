@@ -61,10 +61,12 @@ HWY_INLINE void StoreWidened(hn::Vec<hn::FixedTag<uint16_t, 8>> halves, float* t
   }
 }
 
-/// to[k * stride + j] = element k of row j, for eight rows of 16-bit elements and eight k.
-template <WeightFormat kFormat>
-HWY_INLINE void WidenSquare(const std::byte* const rows[8], int64_t offset, float* to,
-                            int64_t stride) {
+/// to[place(k) * stride + j] = element first + k of row j, for eight rows of 16-bit elements and
+/// eight k.
+template <WeightFormat kFormat, class Place>
+HWY_INLINE void WidenSquare(const std::byte* const rows[8], int64_t first, float* to,
+                            int64_t stride, Place place) {
+  const int64_t offset = first * kSize<kFormat>;
   const hn::FixedTag<uint16_t, 8> d16;
   const hn::FixedTag<uint32_t, 4> d32;
   const hn::FixedTag<uint64_t, 2> d64;
@@ -85,9 +87,8 @@ HWY_INLINE void WidenSquare(const std::byte* const rows[8], int64_t offset, floa
                high01 = hn::BitCast(d64, hn::InterleaveUpper(d32, p0, p1)),
                low23 = hn::BitCast(d64, hn::InterleaveLower(d32, p2, p3)),
                high23 = hn::BitCast(d64, hn::InterleaveUpper(d32, p2, p3));
-    float* out = to + 4 * half * stride;
-    const auto store = [&](int k, hn::Vec<decltype(d64)> column) HWY_ATTR {
-      StoreWidened<kFormat>(hn::BitCast(d16, column), out + k * stride);
+    const auto store = [&](int64_t k, hn::Vec<decltype(d64)> column) HWY_ATTR {
+      StoreWidened<kFormat>(hn::BitCast(d16, column), to + place(4 * half + k) * stride);
     };
     store(0, hn::InterleaveLower(d64, low01, low23));
     store(1, hn::InterleaveUpper(d64, low01, low23));
@@ -96,41 +97,50 @@ HWY_INLINE void WidenSquare(const std::byte* const rows[8], int64_t offset, floa
   }
 }
 
-/// Eight rows of 16-bit elements as columns: to[k * stride + j] = rows[j][k], k < depth rounded up
-/// to a multiple of eight.
-template <WeightFormat kFormat>
+/// Eight rows of 16-bit elements as columns: to[place(k) * stride + j] = rows[j][k], k < depth
+/// rounded up to a multiple of eight.
+template <WeightFormat kFormat, class Place>
 HWY_INLINE void WidenEightRows(const std::byte* const rows[8], int64_t depth, float* to,
-                               int64_t stride) {
+                               int64_t stride, Place place) {
   int64_t k = 0;
-  for (; k + 8 <= depth; k += 8) WidenSquare<kFormat>(rows, 2 * k, to + k * stride, stride);
+  const auto place_here = [&](int64_t i) HWY_ATTR { return place(k + i); };
+  for (; k + 8 <= depth; k += 8) WidenSquare<kFormat>(rows, k, to, stride, place_here);
   if (k == depth) return;
   std::byte tails[8][16] = {};
   const std::byte* tail_rows[8];
   for (int j = 0; j < 8; ++j) {
-    std::memcpy(tails[j], rows[j] + 2 * k, static_cast<size_t>(2 * (depth - k)));
+    std::memcpy(tails[j], rows[j] + k * kSize<kFormat>,
+                static_cast<size_t>((depth - k) * kSize<kFormat>));
     tail_rows[j] = tails[j];
   }
-  WidenSquare<kFormat>(tail_rows, 0, to + k * stride, stride);
+  WidenSquare<kFormat>(tail_rows, 0, to, stride, place_here);
 }
 
-HWY_INLINE void TransposeEightRows(const std::byte* const rows[8], int64_t depth, float* to,
-                                   int64_t stride) {
+HWY_INLINE void TransposeEightRows(const std::byte* const rows[8], int64_t depth,
+                                   const int64_t* order, float* to, int64_t stride) {
   HWY_ALIGN float aligned[4][kMaxPanelDepth];
   const float* four[4] = {aligned[0], aligned[1], aligned[2], aligned[3]};
   for (int first = 0; first < 8; first += 4) {
     for (int j = 0; j < 4; ++j) {
       std::memcpy(aligned[j], rows[first + j], static_cast<size_t>(depth) * sizeof(float));
     }
-    TransposeFour(four, depth, 1, to + first, stride);
+    if (order == nullptr) {
+      TransposeFour(four, depth, 1, to + first, stride);
+      continue;
+    }
+    for (int64_t k = 0; k < depth; ++k) {
+      for (int j = 0; j < 4; ++j) to[order[k] * stride + first + j] = aligned[j][k];
+    }
   }
 }
 
 /// Rows [first, first + width) of the weight, columns [first_k, first_k + depth), as a panel
-/// to[depth][width]; zero for rows beyond the last. Width is a multiple of eight (of
-/// vectors, where there are none of four); the panel has room for a depth that is one, too.
+/// to[depth][width]; column k becomes row order[k] where there is an order, which goes on to the
+/// next multiple of eight. Zero for rows beyond the last. Width is a multiple of eight (of vectors,
+/// where there are none of four); the panel has room for a depth that is one, too.
 template <WeightFormat kFormat>
 HWY_INLINE void WidenPanel(const FileMatrix& weight, int64_t first, int64_t first_k, int64_t depth,
-                           float* to, int64_t width) {
+                           const int64_t* order, float* to, int64_t width) {
   static constexpr std::byte kZeros[kMaxPanelDepth * sizeof(float)] = {};
   for (int64_t column = 0; column < width; column += 8) {
     const std::byte* rows[8];
@@ -140,9 +150,13 @@ HWY_INLINE void WidenPanel(const FileMatrix& weight, int64_t first, int64_t firs
                                   : kZeros;
     }
     if constexpr (kFormat == WeightFormat::kF32) {
-      TransposeEightRows(rows, depth, to + column, width);
+      TransposeEightRows(rows, depth, order, to + column, width);
+    } else if (order != nullptr) {
+      const auto place = [order](int64_t k) HWY_ATTR { return order[k]; };
+      WidenEightRows<kFormat>(rows, depth, to + column, width, place);
     } else {
-      WidenEightRows<kFormat>(rows, depth, to + column, width);
+      const auto place = [](int64_t k) HWY_ATTR { return k; };
+      WidenEightRows<kFormat>(rows, depth, to + column, width, place);
     }
   }
 }
@@ -150,8 +164,8 @@ HWY_INLINE void WidenPanel(const FileMatrix& weight, int64_t first, int64_t firs
 #else
 
 template <WeightFormat kFormat>
-void WidenPanel(const FileMatrix& weight, int64_t first, int64_t first_k, int64_t depth, float* to,
-                int64_t width) {
+void WidenPanel(const FileMatrix& weight, int64_t first, int64_t first_k, int64_t depth,
+                const int64_t* order, float* to, int64_t width) {
   const D d;
   for (int64_t column = 0; column < width; ++column) {
     const int64_t row = first + column;
@@ -159,7 +173,7 @@ void WidenPanel(const FileMatrix& weight, int64_t first, int64_t first_k, int64_
     for (int64_t k = 0; k < depth; ++k) {
       const V value =
           row < weight.rows ? LoadWeights<kFormat>(d, from + k * kSize<kFormat>) : hn::Zero(d);
-      hn::Store(value, d, to + k * width + column);
+      hn::Store(value, d, to + (order != nullptr ? order[k] : k) * width + column);
     }
   }
 }

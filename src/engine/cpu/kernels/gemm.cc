@@ -18,7 +18,22 @@
 #define SAFELIGHT_GEMM_ONCE
 namespace safelight::engine::cpu {
 
+static_assert(kMaxFilterTaps <= GemmTiles::kDepth);
 constexpr int64_t kMaxColumns = 320;  // of a task
+
+/// Channels of x that are multiplied at a time: with all taps no more than kDepth numbers, in equal
+/// parts of whole vectors where there are so many.
+inline int64_t channels_at_once(int64_t channels, int64_t taps) {
+  int64_t most = GemmTiles::kDepth / taps;
+  if (most < 8) return std::min(most, channels);
+  most -= most % 8;
+  const int64_t pieces = (channels + most - 1) / most;
+  return (channels + 8 * pieces - 1) / (8 * pieces) * 8;
+}
+
+inline bool few_rows(const Gemm& args) {
+  return !args.filter && args.out.rows <= GemmTiles::kFewRows;
+}
 
 inline bool stopped(const Gemm& args) {
   return args.stop && args.stop->load(std::memory_order_relaxed);
@@ -105,40 +120,84 @@ Block BlockOf(const Gemm& args, const GemmTiles& tiles, int64_t task, float* scr
   return b;
 }
 
-void CopyRows(const Gemm& args, int64_t first_row, int64_t rows, int64_t first_k, int64_t depth,
+HWY_INLINE void CopyFloats(Buffer from, int64_t n, float* to) {
+  const D d;
+  const float* floats = read_f32(from, n, to);
+  if (floats == to) return;
+  int64_t i = 0;
+  for (; i + kVector <= n; i += kVector) hn::StoreU(hn::LoadU(d, floats + i), d, to + i);
+  for (; i < n; ++i) to[i] = floats[i];
+}
+
+/// What stands under the filter at one pixel of the result, tap by tap.
+void CopyTaps(const Gemm& args, const Filter& f, int64_t pixel, int64_t first, int64_t channels,
               float* to) {
-  for (int64_t r = 0; r < rows; ++r, to += GemmTiles::kDepth) {
-    const float* from =
-        read_f32(args.x.buffer.at((first_row + r) * args.x.stride + first_k), depth, to);
-    if (from != to) std::copy_n(from, depth, to);
+  const int64_t area = f.out_height * f.out_width, image = pixel / area,
+                top = pixel % area / f.out_width * f.stride_y - f.top,
+                left = pixel % f.out_width * f.stride_x - f.left;
+  for (int64_t tap = 0; tap < f.taps(); ++tap, to += channels) {
+    const int64_t y = top + tap / f.columns * f.dilation_y,
+                  x = left + tap % f.columns * f.dilation_x;
+    if (y < 0 || y >= f.height * f.upsample || x < 0 || x >= f.width * f.upsample) {
+      std::fill_n(to, channels, 0.0F);
+    } else {
+      const int64_t row = (image * f.height + y / f.upsample) * f.width + x / f.upsample;
+      CopyFloats(args.x.buffer.at(row * args.x.stride + first), channels, to);
+    }
   }
+}
+
+void CopyRows(const Gemm& args, int64_t first_row, int64_t rows, int64_t first, int64_t channels,
+              float* to) {
+  for (int64_t row = first_row; row < first_row + rows; ++row, to += GemmTiles::kDepth) {
+    if (args.filter) {
+      CopyTaps(args, *args.filter, row, first, channels, to);
+    } else {
+      CopyFloats(args.x.buffer.at(row * args.x.stride + first), channels, to);
+    }
+  }
+}
+
+/// Rows of a panel by columns of the weight: all channels of the first tap, of the second...
+void OrderByTap(int64_t channels, int64_t taps, int64_t* order) {
+  for (int64_t k = 0; k < channels * taps; ++k) order[k] = k % taps * channels + k / taps;
+  for (int64_t k = channels * taps; k % 8 != 0; ++k) order[k] = k;
+}
+
+void WidenPanels(const Gemm& args, const Block& b, int64_t first, int64_t channels,
+                 int64_t panel_depth) {
+  const int64_t taps = args.filter ? args.filter->taps() : 1;
+  int64_t order[GemmTiles::kDepth];
+  if (taps > 1) OrderByTap(channels, taps, order);
+  WithFormat(args.weight.format, [&](auto format) {
+    for (int64_t c = 0; c < b.columns; c += kPanelWidth) {
+      WidenPanel<format()>(args.weight, b.first_column + c, first * taps, channels * taps,
+                           taps > 1 ? order : nullptr, b.panels + c * panel_depth, kPanelWidth);
+    }
+  });
 }
 
 /// The weight's part is widened once for all rows of the task; the rows are taken a few at a time,
 /// each then multiplied with one panel after the other while the panel is in the L1 cache.
 void MultiplyBlock(const Gemm& args, const GemmTiles& tiles, int64_t task, float* scratch) {
   const Block b = BlockOf(args, tiles, task, scratch);
-  const int64_t depth = args.x.columns;
-  const int64_t pieces = (depth + GemmTiles::kDepth - 1) / GemmTiles::kDepth;
-  const int64_t piece = (depth + 8 * pieces - 1) / (8 * pieces) * 8;
-  for (int64_t k = 0; k < depth; k += piece) {
+  const int64_t taps = args.filter ? args.filter->taps() : 1, channels = args.x.columns;
+  const int64_t piece = channels_at_once(channels, taps);
+  const int64_t panel_depth = (piece * taps + 7) / 8 * 8;
+  for (int64_t channel = 0; channel < channels; channel += piece) {
     if (stopped(args)) return;
-    const int64_t part = std::min(piece, depth - k);
-    WithFormat(args.weight.format, [&](auto format) {
-      for (int64_t c = 0; c < b.columns; c += kPanelWidth) {
-        WidenPanel<format()>(args.weight, b.first_column + c, k, part, b.panels + c * piece,
-                             kPanelWidth);
-      }
-    });
+    const int64_t part = std::min(piece, channels - channel);
+    WidenPanels(args, b, channel, part, panel_depth);
     for (int64_t first = 0; first < b.rows; first += GemmTiles::kRows) {
       if (stopped(args)) return;
       const int64_t rows = std::min(GemmTiles::kRows, b.rows - first);
-      CopyRows(args, b.first_row + first, rows, k, part, b.x);
+      CopyRows(args, b.first_row + first, rows, channel, part, b.x);
       float* sums = b.sums + first * b.sum_stride;
       for (int64_t c = 0; c < b.columns; c += kPanelWidth) {
-        MultiplyRows(rows, b.x, b.panels + c * piece, part, sums + c, b.sum_stride, k > 0);
+        MultiplyRows(rows, b.x, b.panels + c * panel_depth, part * taps, sums + c, b.sum_stride,
+                     channel > 0);
       }
-      if (k + part < depth) continue;
+      if (channel + part < channels) continue;
       for (int64_t r = 0; r < rows; ++r) {
         finish_row(args, b.first_row + first + r, b.first_column, b.columns,
                    sums + r * b.sum_stride);
@@ -258,16 +317,16 @@ void multiply_few_rows(const Gemm& args, float* x) {
 
 }  // namespace
 
-size_t gemm_scratch(int64_t rows, int64_t columns, int64_t depth, int threads) {
-  const int64_t floats = rows <= GemmTiles::kFewRows
-                             ? rows * depth
-                             : threads * task_floats(gemm_tiles(rows, columns, threads));
+size_t gemm_scratch(const Gemm& args, int threads) {
+  const int64_t floats =
+      few_rows(args) ? args.out.rows * args.x.columns
+                     : threads * task_floats(gemm_tiles(args.out.rows, args.out.columns, threads));
   return static_cast<size_t>(floats) * sizeof(float);
 }
 
 void gemm(const Gemm& args, void* scratch, int threads) {
   auto* floats = static_cast<float*>(scratch);
-  if (args.out.rows <= GemmTiles::kFewRows) return multiply_few_rows(args, floats);
+  if (few_rows(args)) return multiply_few_rows(args, floats);
   const GemmTiles tiles = gemm_tiles(args.out.rows, args.out.columns, threads);
 #pragma omp parallel for schedule(dynamic, 1) num_threads(threads) if (tiles.tasks() > 1)
   for (int64_t task = 0; task < tiles.tasks(); ++task) {
