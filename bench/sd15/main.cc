@@ -5,8 +5,10 @@
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <boost/json/serialize.hpp>
 #include <chrono>
+#include <functional>
 #include <string>
 
 #include "app/thread_settings.h"
@@ -17,6 +19,7 @@
 #include "bench/sd15/report.h"
 #include "bench/sd15/scaling.h"
 #include "bench/sd15/speed_check.h"
+#include "bench/sd15/stopping.h"
 
 namespace safelight::bench {
 namespace {
@@ -30,7 +33,7 @@ struct Options {
   Workload workload;
   std::string only = "all";
   int repeats = 5;
-  int layers = 0;
+  int layers = 0, stops = 0;
   bool onednn = false, no_guidance = false, scale = false;
   std::string svg;
   std::string check, record;
@@ -59,6 +62,9 @@ void add_options(CLI::App& app, Options& options) {
   app.add_flag("--scale", options.scale,
                "Time sizes of 256 to 1024, batches of 1 to 4, and one thread instead of all");
   app.add_option("--svg", options.svg, "Draw what --scale finds in this file");
+  app.add_option("--stops", options.stops,
+                 "Stop so many runs at different moments, and tell how soon they end")
+      ->check(CLI::Range(0, 1000));
   app.add_option("--check", options.check,
                  "Fail when a step is 15 % slower, against oneDNN in the same run, than on file");
   app.add_option("--record", options.record, "Set the share that --check compares with");
@@ -188,6 +194,34 @@ Status run_check(const Options& options, Model& model) {
   return on_file->record(device, *share);
 }
 
+/// Stops steps and decodes at moments spread over what they usually take.
+Status run_stops(const Options& options, Model& model) {
+  const auto report = [](const char* what, std::vector<double> waits) {
+    std::sort(waits.begin(), waits.end());
+    if (waits.empty()) return;
+    fmt::print("{}: stopped {} times; it ended after {:.0f} ms (median), {:.0f} ms at the most\n",
+               what, waits.size(), 1e3 * waits[waits.size() / 2], 1e3 * waits.back());
+  };
+  const auto stop_runs = [&](const char* what, auto time, auto run) -> Status {
+    const Result<Timing> usual = time(model, options.workload, 1);
+    if (!usual) return usual.error();
+    auto waits = time_stops(run, usual->median(), options.stops);
+    if (!waits) return waits.error();
+    report(what, std::move(*waits));
+    return {};
+  };
+  if (options.only != "decode") {
+    if (Status done = model.prepare(options.workload); !done) return done;
+    const Status done = stop_runs("step", std::mem_fn(&Model::time_step),
+                                  [&](const engine::StopFlag* stop) { return model.step(stop); });
+    if (!done) return done;
+  }
+  if (options.only == "step") return {};
+  return stop_runs("decode", std::mem_fn(&Model::time_decode), [&](const engine::StopFlag* stop) {
+    return model.decode(options.workload, stop);
+  });
+}
+
 Status run(Options& options) {
   if (Status read = read_size(options); !read) return read;
   options.workload.guidance = !options.no_guidance;
@@ -196,6 +230,7 @@ Status run(Options& options) {
   auto model = open_model(options, options.threads);
   if (!model) return model.error();
   if (!options.check.empty() || !options.record.empty()) return run_check(options, **model);
+  if (options.stops > 0) return run_stops(options, **model);
   Report report{.device = (*model)->engine().device(), .workload = options.workload};
   if (options.scale) return run_scaling(options, **model, std::move(report));
   if (Status measured = measure(options, *written, **model, report); !measured) return measured;

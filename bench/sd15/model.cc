@@ -117,12 +117,14 @@ Status Model::prepare(const Workload& workload) {
   return {};
 }
 
-Status Model::step() { return check_finite((*predictor_)(latents_, kTimestep, nullptr), "step"); }
+Status Model::step(const engine::StopFlag* stop) {
+  return check_finite((*predictor_)(latents_, kTimestep, stop), "step");
+}
 
-Status Model::decode(const Workload& workload) {
+Status Model::decode(const Workload& workload, const engine::StopFlag* stop) {
   Tensor latents = random_latents(1, workload);
   for (float& value : latents.data) value *= models::sd1::kLatentScale;
-  return check_finite(model_->decode(latents, nullptr), "decoder");
+  return check_finite(model_->decode(latents, stop), "decoder");
 }
 
 Result<Timing> Model::time_step(const Workload& workload, int repeats) {

@@ -47,8 +47,8 @@ class Model {
 
   /// Encodes the prompts and compiles the denoiser for a workload; step() runs it.
   Status prepare(const Workload& workload);
-  Status step();
-  Status decode(const Workload& workload);
+  Status step(const engine::StopFlag* stop = nullptr);
+  Status decode(const Workload& workload, const engine::StopFlag* stop = nullptr);
 
   /// Times step() or decode(): one run first, then `repeats` more.
   Result<Timing> time_step(const Workload& workload, int repeats);
