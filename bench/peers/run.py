@@ -121,6 +121,8 @@ def cells(program, ours, part):
 def table(chosen, args):
     ours, first = chosen[0], chosen[0].rounds[0]
     command = f"bench/peers/run.py --precision {args.precision} --isa {args.isa} --rounds {args.rounds} --repeats {args.repeats}"
+    if args.programs:
+        command += f" --programs {' '.join(args.programs)}"
     lines = [
         f"{args.precision}, {args.isa} instructions; {first['cpu']}, {args.threads} threads, {datetime.date.today()}; `{command}`:",
         "",

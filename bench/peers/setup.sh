@@ -31,7 +31,7 @@ fi
 build() {
   local name=$1
   shift
-  cmake -G Ninja -S "$dir/source/vendor/stable-diffusion.cpp" -B "$dir/$name" -DCMAKE_BUILD_TYPE=Release \
+  cmake --log-level=WARNING -G Ninja -S "$dir/source/vendor/stable-diffusion.cpp" -B "$dir/$name" -DCMAKE_BUILD_TYPE=Release \
     -DGGML_LLAMAFILE=ON -DSD_SERVER_BUILD_FRONTEND=OFF "$@" >&2
   cmake --build "$dir/$name" --target sd-cli >&2
 }
