@@ -75,13 +75,14 @@ Result<SharesOnFile> SharesOnFile::read(const std::filesystem::path& path) {
 double SharesOnFile::find(const engine::DeviceInfo& device) const {
   const json::value* entry = entries_.if_contains(key_of(device));
   if (!entry || !entry->is_object()) return 0;
-  const json::value* share = entry->get_object().if_contains("share");
-  return share && share->is_number() ? share->to_number<double>() : 0;
+  const json::value* share = entry->get_object().if_contains("share_permille");
+  return share && share->is_int64() ? static_cast<double>(share->as_int64()) / 1000 : 0;
 }
 
 Status SharesOnFile::record(const engine::DeviceInfo& device, const SpeedShare& share) {
-  entries_[key_of(device)] = {{"share", std::round(1000 * share.share) / 1000},
-                              {"step_s", std::round(1000 * share.step) / 1000},
+  // Whole numbers: boost::json writes 0.825 as 8.25E-1.
+  entries_[key_of(device)] = {{"share_permille", std::lround(1000 * share.share)},
+                              {"step_ms", std::lround(1000 * share.step)},
                               {"cpu", device.name},
                               {"threads", device.threads},
                               {"version", app::version()}};
