@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Fails when a step of SD 1.5 has become 15 % slower, against oneDNN's own rate on the same products in the same run,
-# than bench/speed_on_file.json tells for this instruction set. Takes about a minute. docs/speed.md tells more.
+# than bench/speed_on_file.json tells for this instruction set. Takes less than a minute, and needs
+# ninja -C build/release bench_sd15. docs/speed.md tells more.
 #   bench/speed_check.sh            checks the processor's own instruction set and precision
 #   bench/speed_check.sh --all      checks every instruction set that the processor has
 #   bench/speed_check.sh --record   measures them all anew and writes the file: on a quiet machine only
@@ -8,6 +9,7 @@ set -euo pipefail
 here=$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")
 cd "$here/.."
 file=bench/speed_on_file.json
+choices=build/release/bench/speed-check-choices.json
 rounds=5
 
 usage() {
@@ -21,7 +23,7 @@ has() { grep -qw "$1" /proc/cpuinfo; }
 # run ACTION [ISA PRECISION]
 run() {
   SAFELIGHT_MAX_ISA=${2:-} build/release/bench/bench_sd15 "$1" "$file" --no-guidance --repeats "$rounds" \
-    --precision "${3:-auto}"
+    --precision "${3:-auto}" --choices "$choices"
 }
 
 # run_all ACTION: for every instruction set.
@@ -34,6 +36,8 @@ run_all() {
   return "$failed"
 }
 
+# What was the fastest before a change need not be it now.
+rm -f "$choices"
 case "${1:-}" in
   "") run --check ;;
   --all) run_all --check ;;

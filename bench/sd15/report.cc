@@ -28,16 +28,18 @@ double total_seconds(const Rows& rows) {
 }
 
 /// Rows are sums over the runs of `timing`; the table is of one run.
-std::string table(const Timing& timing, const Rows& rows, size_t count) {
+std::string table(const Timing& timing, const Rows& rows, double peak, size_t count) {
   const auto runs = static_cast<double>(timing.seconds.size());
   const double total = total_seconds(timing.kinds);
-  std::string text =
-      fmt::format("{:>9}{:>8}{:>7}{:>10}  {}\n", "ms", "share", "calls", "GFLOP/s", "operator");
+  std::string text = fmt::format("{:>9}{:>8}{:>7}{:>10}{:>7}  {}\n", "ms", "share", "calls",
+                                 "GFLOP/s", "peak", "operator");
   for (size_t i = 0; i < std::min(count, rows.size()); ++i) {
     const auto& row = rows[i];
     const std::string rate =
-        row.flops > 0 ? fmt::format("{:.1f}", row.flops / row.seconds / kGiga) : "-";
-    text += fmt::format("{:>9.2f}{:>7.1f}%{:>7}{:>10}  {}{}{}\n", row.seconds / runs * 1e3,
+        row.flops > 0 ? fmt::format("{:>10.1f}{:>6.0f}%", row.flops / row.seconds / kGiga,
+                                    100 * row.flops / row.seconds / peak)
+                      : fmt::format("{:>10}{:>7}", "-", "-");
+    text += fmt::format("{:>9.2f}{:>7.1f}%{:>7}{}  {}{}{}\n", row.seconds / runs * 1e3,
                         100 * row.seconds / total, static_cast<double>(row.calls) / runs, rate,
                         row.kind, row.layer.empty() ? "" : "  ", row.layer);
   }
@@ -47,14 +49,13 @@ std::string table(const Timing& timing, const Rows& rows, size_t count) {
 std::string part_text(const char* name, const Timing& timing, double peak, int layers) {
   std::string runs;
   for (const double seconds : timing.seconds) runs += fmt::format(" {:.3f}", seconds);
-
   std::string text = fmt::format(
       "\n{}: {:.3f} s (median of{}; first {:.3f}), {:.0f} GFLOP, {:.0f} GFLOP/s, {:.0f} % of the "
       "register peak, {:.0f} MiB at most so far\n",
       name, timing.median(), runs, timing.first, timing.flops / kGiga, timing.rate() / kGiga,
       100 * timing.rate() / peak, static_cast<double>(timing.peak_memory) / kMiB);
-  text += table(timing, timing.kinds, timing.kinds.size());
-  if (layers > 0) text += "\n" + table(timing, timing.layers, static_cast<size_t>(layers));
+  text += table(timing, timing.kinds, peak, timing.kinds.size());
+  if (layers > 0) text += "\n" + table(timing, timing.layers, peak, static_cast<size_t>(layers));
   return text;
 }
 
