@@ -1,12 +1,13 @@
 // Speed of the CPU engine's own kernels at the shapes of Stable Diffusion 1.5 (512 x 512 pixels,
 // batch 2).
 //   bench_kernels --benchmark_filter=attention
-// OMP_NUM_THREADS sets the threads, SAFELIGHT_MAX_ISA the instruction set. The FMA peak is what
+// OMP_NUM_THREADS sets the threads, SAFELIGHT_MAX_ISA the instruction set. The peaks are what
 // attention's operations are to be compared with; the others are bound by memory and report the
 // bytes that they must move.
 #include <benchmark/benchmark.h>
 #include <omp.h>
 
+#include <array>
 #include <memory>
 #include <new>
 #include <random>
@@ -76,6 +77,17 @@ void fma_peak(State& state) {
 }
 BENCHMARK(fma_peak)->UseRealTime();
 
+void bf16_peak(State& state) {
+  if (active_isa() < Isa::kAvx512Bf16) return state.SkipWithError("no bf16 dot products in use");
+  double operations = 0;
+  while (state.KeepRunning()) {
+#pragma omp parallel reduction(+ : operations)
+    operations += static_cast<double>(run_bf16_loop(1 << 16));
+  }
+  state.counters["FLOP/s"] = Counter(operations, Counter::kIsRate);
+}
+BENCHMARK(bf16_peak)->UseRealTime();
+
 /// Arguments: queries, keys, heads, head size, bits an element.
 void attention(State& state) {
   const int64_t batch = 2, queries = state.range(0), keys = state.range(1), heads = state.range(2),
@@ -102,21 +114,21 @@ void attention(State& state) {
   while (state.KeepRunning()) engine::cpu::attention(args, scratch.data(), threads);
   report_operations(state, 4.0 * static_cast<double>(batch * heads * queries * keys * size));
 }
-BENCHMARK(attention)
-    ->UseRealTime()
-    ->Unit(benchmark::kMillisecond)
-    ->Args({4096, 4096, 8, 40, 32})
-    ->Args({4096, 4096, 8, 40, 16})
-    ->Args({1024, 1024, 8, 80, 32})
-    ->Args({256, 256, 8, 160, 32})
-    ->Args({4096, 4096, 2, 160, 32})
-    ->Args({4096, 4096, 10, 64, 32})  // SDXL
-    ->Args({64, 64, 8, 160, 32})
-    ->Args({4096, 77, 8, 40, 32})
-    ->Args({1024, 77, 8, 80, 32})
-    ->Args({256, 77, 8, 160, 32})
-    ->Args({77, 77, 12, 64, 32})
-    ->Args({4096, 4096, 1, 512, 32});
+void attention_shapes(benchmark::internal::Benchmark* bench) {
+  for (const int64_t bits : {32, 16}) {
+    for (const auto& [tokens, heads, size] :
+         {std::array<int64_t, 3>{4096, 8, 40}, {1024, 8, 80}, {256, 8, 160}, {64, 8, 160}}) {
+      bench->Args({tokens, tokens, heads, size, bits});
+      bench->Args({tokens, 77, heads, size, bits});
+    }
+    bench->Args({77, 77, 12, 64, bits});
+    bench->Args({4096, 4096, 10, 64, bits});  // SDXL
+    bench->Args({4096, 4096, 1, 512, bits});  // the decoder
+    bench->Args({1024, 1024, 4, 16, bits});   // the shipped model
+    bench->Args({256, 256, 4, 24, bits});
+  }
+}
+BENCHMARK(attention)->UseRealTime()->Unit(benchmark::kMillisecond)->Apply(attention_shapes);
 
 /// Arguments: positions, channels, bits an element. With SiLU, as in a residual block.
 void group_norm(State& state) {

@@ -20,6 +20,10 @@ void add_attention(PlanBuilder& builder, const std::array<View, 3>& views, const
                       .head_size = out.sizes[2] / attributes.heads};
   attention.scale = 1 / std::sqrt(static_cast<float>(attention.head_size));
   attention.causal = attributes.causal;
+  attention.q.buffer.storage = builder.storage(views[0]);
+  attention.k.buffer.storage = builder.storage(views[1]);
+  attention.v.buffer.storage = builder.storage(views[2]);
+  attention.out.buffer.storage = builder.storage(out);
   const View scratch = builder.scratch(attention_scratch(attention, threads));
   Step& step = builder.kernel("attention", {views[0], views[1], views[2]}, {out, scratch},
                               [=](const Workspace& workspace) {
@@ -32,6 +36,7 @@ void add_attention(PlanBuilder& builder, const std::array<View, 3>& views, const
                                 call.k = operand(views[1]);
                                 call.v = operand(views[2]);
                                 call.out = operand(out);
+                                call.stop = workspace.stop();
                                 cpu::attention(call, workspace.at(scratch).data, threads);
                               });
   step.layer += fmt::format(" {} heads", attention.heads);

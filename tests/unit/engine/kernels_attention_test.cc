@@ -1,8 +1,11 @@
 // Attention against a plain softmax of all scores in double.
 #include <algorithm>
+#include <atomic>
+#include <chrono>
 #include <limits>
 #include <memory>
 #include <new>
+#include <thread>
 
 #include "kernels_support.h"
 
@@ -130,6 +133,21 @@ TEST(AttentionKernel, ShapesOfStableDiffusion) {
   });
 }
 
+// Every head size to 160, so that every cut into panels occurs, also with an odd number of tokens.
+TEST(AttentionKernel, EveryHeadSize) {
+  for (const Storage storage : {Storage::kF32, Storage::kBF16}) {
+    for (int64_t size = 1; size <= 160; ++size) {
+      Trial t(static_cast<uint32_t>(size), storage, storage);
+      check(t, {1, 1, t.between(1, 40), t.between(1, 150), size, false});
+    }
+  }
+}
+
+// More than is packed at a time.
+TEST(AttentionKernel, HeadsInWaves) {
+  for_trials(1, [](Trial& t) { check(t, {1, 3, 5, 9000, 128}); });
+}
+
 // Chunks of queries of every size from many to few threads.
 TEST(AttentionKernel, ManyQueriesOfOneHead) {
   for_trials(3, [](Trial& t) { check(t, {1, 1, 2300, 40, 8}); });
@@ -138,9 +156,20 @@ TEST(AttentionKernel, ManyQueriesOfOneHead) {
 // Scores of some hundreds: without the running maximum exp would overflow, and a late key can
 // outweigh all before.
 TEST(AttentionKernel, LargeScores) {
-  for_trials(3, [](Trial& t) {
-    if (t.to == Storage::kF32) check(t, {1, 1, 30, 400, 16}, 5);
-  });
+  for_trials(3, [](Trial& t) { check(t, {1, 1, 30, 400, 16}, 5); });
+}
+
+// One key takes all, by so much that float32 cannot tell the others from nothing.
+TEST(AttentionKernel, HugeScores) {
+  for (const Storage storage : {Storage::kF32, Storage::kBF16}) {
+    for (const float size : {1e3F, 1e8F}) {
+      Trial t(1, storage, storage);
+      AttentionCase s(t, {1, 1, 40, 300, 40}, size);
+      const std::vector<double> want = s.expected();
+      run(s.args);
+      t.expect_close(s.out, want);
+    }
+  }
 }
 
 TEST(AttentionKernel, AllScoresFarBelowZero) {
@@ -154,15 +183,44 @@ TEST(AttentionKernel, AllScoresFarBelowZero) {
 }
 
 TEST(AttentionKernel, NaNOfAKeySpoilsItsHeadOnly) {
-  Trial t(1, Storage::kF32, Storage::kF32);
-  AttentionCase s(t, {1, 2, 30, 150, 12}, 1);
-  s.k.set(s.at(0, 150, 140, 1) + 3, std::numeric_limits<float>::quiet_NaN());
-  run(s.args);
-  for (int64_t i = 0; i < 30; ++i) {
-    for (int64_t d = 0; d < 12; ++d) {
-      EXPECT_FALSE(std::isnan(s.out[s.at(0, 30, i, 0) + d]));
-      EXPECT_TRUE(std::isnan(s.out[s.at(0, 30, i, 1) + d]));
+  for (const Storage storage : {Storage::kF32, Storage::kBF16}) {
+    Trial t(1, storage, storage);
+    AttentionCase s(t, {1, 2, 30, 150, 12}, 1);
+    s.k.set(s.at(0, 150, 140, 1) + 3, std::numeric_limits<float>::quiet_NaN());
+    run(s.args);
+    for (int64_t i = 0; i < 30; ++i) {
+      for (int64_t d = 0; d < 12; ++d) {
+        EXPECT_FALSE(std::isnan(s.out[s.at(0, 30, i, 0) + d]));
+        EXPECT_TRUE(std::isnan(s.out[s.at(0, 30, i, 1) + d]));
+      }
     }
+  }
+}
+
+TEST(AttentionKernel, StopEndsItEarly) {
+  for (const Storage storage : {Storage::kF32, Storage::kBF16}) {
+    Trial t(1, storage, storage);
+    constexpr int64_t kQueries = 200'000, kKeys = 65'536, kSize = 16;  // 840 GFLOP
+    Array same = t.input(kSize), out = t.output(kQueries * kSize);
+    const AttentionOperand tokens{same.buffer(), 0, 0, 0};
+    const float untouched = out[0];
+    std::atomic<bool> stop = false;
+    std::thread other([&] {
+      std::this_thread::sleep_for(std::chrono::milliseconds(5));
+      stop = true;
+    });
+    run({.q = tokens,
+         .k = tokens,
+         .v = tokens,
+         .out = {out.buffer(), 0, kSize, 0},
+         .batch = 1,
+         .heads = 1,
+         .queries = kQueries,
+         .keys = kKeys,
+         .head_size = kSize,
+         .stop = &stop});
+    other.join();
+    EXPECT_EQ(out[out.size() - 1], untouched);
   }
 }
 

@@ -1,282 +1,210 @@
-#include <algorithm>
-#include <cmath>
-#include <limits>
-
-#include "engine/cpu/kernels/f32_blocks.h"
-#include "engine/cpu/kernels/kernels.h"
-#include "engine/cpu/kernels/targets.h"
-
-#undef HWY_TARGET_INCLUDE
-#define HWY_TARGET_INCLUDE "engine/cpu/kernels/attention.cc"
-#include <hwy/foreach_target.h>
-// After foreach_target.h, as Highway demands.
-#include "engine/cpu/kernels/tile_product-inl.h"
-#include "engine/cpu/kernels/vector_math-inl.h"
-
-#ifndef SAFELIGHT_ATTENTION_ONCE
-#define SAFELIGHT_ATTENTION_ONCE
-namespace safelight::engine::cpu {
-
-constexpr int64_t kQueryTile = 24;     // queries whose scores are held at a time
-constexpr int64_t kMaxKeyBlock = 128;  // keys packed at a time; the scores of a tile stay in L1
-constexpr int64_t kMaxHeadSize = 512;
-constexpr int64_t kWidestVector = 16;
-
-inline int64_t rounded_up(int64_t n, int64_t multiple) {
-  return (n + multiple - 1) / multiple * multiple;
-}
-
-/// How one attention is cut. A task is a head and a chunk of its queries; it goes through the keys
-/// block by block and keeps, for each query, the running maximum, sum and weighted values (online
-/// softmax: Milakov & Gimelshein 2018).
-struct AttentionTiles {
-  int64_t query_chunk = 0;  ///< queries of a task, whole tiles
-  int64_t key_block = 0;    ///< keys packed at a time
-  int64_t size = 0;         ///< head size rounded up to whole vectors
-
-  int64_t scratch_floats() const {
-    return query_chunk * (2 * size + 2) + 2 * key_block * size + kQueryTile * kMaxKeyBlock;
-  }
-};
-
-inline AttentionTiles attention_tiles(const Attention& args, int threads) {
-  constexpr int64_t kStateFloats = 262144;  // of a task: what tiles stream from the L2 or L3 cache
-  constexpr int64_t kLargeChunk = 1008, kSmallChunk = 240;
-  AttentionTiles tiles;
-  tiles.size = rounded_up(args.head_size, kWidestVector);
-  // Packed keys and values stay in the L2 cache.
-  tiles.key_block = std::min(args.head_size > 256 ? kMaxKeyBlock / 2 : kMaxKeyBlock,
-                             rounded_up(args.keys, kWidestVector));
-  // Large chunks pack the keys less often; small ones give every thread work, and several pieces of
-  // it while packing remains cheap.
-  const int64_t limit = std::clamp(kStateFloats / (2 * tiles.size), kSmallChunk, kLargeChunk);
-  const int64_t heads = std::max<int64_t>(1, args.batch * args.heads);
-  const auto ceil_div = [](int64_t a, int64_t b) { return (a + b - 1) / b; };
-  const int64_t shared = std::max(
-      ceil_div(threads, heads), std::min(ceil_div(4 * threads, heads), args.queries / kSmallChunk));
-  const int64_t chunks = std::max(shared, ceil_div(args.queries, limit));
-  tiles.query_chunk = rounded_up(std::max<int64_t>(1, ceil_div(args.queries, chunks)), kQueryTile);
-  return tiles;
-}
-
-}  // namespace safelight::engine::cpu
-#endif
-
-HWY_BEFORE_NAMESPACE();
-namespace safelight::engine::cpu::HWY_NAMESPACE {
-
-constexpr int64_t kLanes = hn::MaxLanes(D());
-
-/// The memory of one task.
-struct State {
-  float* queries;  ///< [tiles][head size][kQueryTile], scaled
-  float* values;   ///< [query_chunk][size], the weighted values so far
-  float* keys;     ///< the key block as panels of a right operand [head size][keys]
-  float* rows;     ///< the block of v as panels of a right operand [keys][size]
-  float* scores;   ///< [kQueryTile][kMaxKeyBlock]
-  float* top;      ///< [query_chunk]
-  float* total;    ///< [query_chunk]
-};
-
-State Carve(float* scratch, const AttentionTiles& tiles) {
-  State s{};
-  s.queries = scratch;
-  s.values = s.queries + tiles.query_chunk * tiles.size;
-  s.keys = s.values + tiles.query_chunk * tiles.size;
-  s.rows = s.keys + tiles.key_block * tiles.size;
-  s.scores = s.rows + tiles.key_block * tiles.size;
-  s.top = s.scores + kQueryTile * kMaxKeyBlock;
-  s.total = s.top + tiles.query_chunk;
-  return s;
-}
-
-/// One head of one batch entry of an operand.
-struct Head {
-  Buffer buffer;
-  int64_t token = 0, size = 0;
-
-  Head(const AttentionOperand& operand, int64_t batch, int64_t head, int64_t head_size)
-      : buffer(operand.buffer.at(batch * operand.batch + head * operand.head)),
-        token(operand.token),
-        size(head_size) {}
-  const float* read(int64_t index, float* block) const {
-    return read_f32(buffer.at(index * token), size, block);
-  }
-};
-
-/// Tokens [first, first + count) times `factor`, as the columns of out[size][width]; zero up to
-/// `width`, a multiple of four.
-void PackColumns(const Head& head, int64_t first, int64_t count, float factor, float* out,
-                 int64_t width) {
-  static constexpr float kZeros[kMaxHeadSize] = {};
-  float blocks[4][kMaxHeadSize];
-  for (int64_t column = 0; column < width; column += 4) {
-    const float* rows[4];
-    for (int64_t j = 0; j < 4; ++j) {
-      rows[j] = column + j < count ? head.read(first + column + j, blocks[j]) : kZeros;
-    }
-    TransposeFour(rows, head.size, factor, out + column, width);
-  }
-}
-
-void PackKeys(const Head& head, int64_t first, int64_t count, float* out) {
-  ForEachPanel((count + kLanes - 1) / kLanes, [&](int64_t panel, int64_t width) {
-    const int64_t column = panel * kLanes;
-    PackColumns(head, first + column, count - column, 1, out + column * head.size, width * kLanes);
-  });
-}
-
-void PackValues(const Head& head, int64_t first, int64_t count, int64_t key_block, float* out) {
-  const D d;
-  const int64_t vectors = (head.size + kLanes - 1) / kLanes;
-  HWY_ALIGN float block[kMaxHeadSize + kWidestVector];
-  for (int64_t k = 0; k < count; ++k) {
-    const float* row = head.read(first + k, block);
-    if (row != block && head.size % kLanes != 0)
-      row = std::copy_n(row, head.size, block) - head.size;
-    std::fill(block + head.size, block + vectors * kLanes, 0.0F);
-    ForEachPanel(vectors, [&](int64_t panel, int64_t width) {
-      float* to = out + panel * kLanes * key_block + k * width * kLanes;
-      for (int64_t v = 0; v < width; ++v) {
-        hn::Store(hn::LoadU(d, row + (panel + v) * kLanes), d, to + v * kLanes);
-      }
-    });
-  }
-}
-
-HWY_INLINE float MaxOf(const float* scores, int64_t columns) {
-  const D d;
-  V top = hn::Load(d, scores);
-  for (int64_t c = kLanes; c < columns; c += kLanes) top = hn::Max(top, hn::Load(d, scores + c));
-  return hn::GetLane(hn::MaxOfLanes(d, top));
-}
-
-/// scores -> 2^(scores - top); gives the sum.
-HWY_INLINE float Exp2Row(float* scores, int64_t columns, float top) {
-  const D d;
-  const V shift = hn::Set(d, top);
-  V total = hn::Zero(d);
-  for (int64_t c = 0; c < columns; c += kLanes) {
-    const V power = Exp2OfNonPositive(d, hn::Sub(hn::Load(d, scores + c), shift));
-    hn::Store(power, d, scores + c);
-    total = hn::Add(total, power);
-  }
-  return hn::GetLane(hn::SumOfLanes(d, total));
-}
-
-HWY_INLINE void ScaleRow(float* row, int64_t n, float factor) {
-  const D d;
-  const V f = hn::Set(d, factor);
-  for (int64_t i = 0; i < n; i += kLanes) hn::Store(hn::Mul(hn::Load(d, row + i), f), d, row + i);
-}
-
-/// The scores of query q with the first `valid` keys of a block become weights; the others 0.
-HWY_INLINE void SoftmaxRow(const State& s, int64_t q, int64_t size, float* scores, int64_t valid,
-                           int64_t columns) {
-  if (valid <= 0) {
-    std::fill_n(scores, columns, 0.0F);
-    return;
-  }
-  std::fill(scores + valid, scores + columns, -std::numeric_limits<float>::infinity());
-  const float top = std::max(s.top[q], MaxOf(scores, columns));
-  if (top > s.top[q]) {
-    const float factor = std::exp2(s.top[q] - top);
-    s.total[q] *= factor;
-    ScaleRow(s.values + q * size, size, factor);
-    s.top[q] = top;
-  }
-  s.total[q] += Exp2Row(scores, columns, top);
-}
-
-/// One key block for a tile of queries: scores, softmax so far, weighted values.
-void AttendTile(const Attention& args, const AttentionTiles& tiles, const State& s,
-                int64_t first_query, int64_t query, int64_t rows, int64_t first_key, int64_t keys) {
-  const int64_t vectors = (keys + kLanes - 1) / kLanes;
-  Multiply<LeftLayout<1, kQueryTile>>(rows, vectors, args.head_size,
-                                      s.queries + query * args.head_size, s.keys, args.head_size,
-                                      s.scores, kMaxKeyBlock, false);
-  for (int64_t r = 0; r < rows; ++r) {
-    const int64_t q = query + r;
-    const int64_t valid = args.causal ? std::min(keys, first_query + q + 1 - first_key) : keys;
-    SoftmaxRow(s, q, tiles.size, s.scores + r * kMaxKeyBlock, valid, vectors * kLanes);
-  }
-  Multiply<LeftLayout<kMaxKeyBlock, 1>>(rows, (args.head_size + kLanes - 1) / kLanes, keys,
-                                        s.scores, s.rows, tiles.key_block,
-                                        s.values + query * tiles.size, tiles.size, true);
-}
-
-void WriteResult(const Attention& args, const AttentionTiles& tiles, const State& s, int64_t batch,
-                 int64_t head, int64_t first_query, int64_t queries) {
-  const Buffer out = args.out.buffer.at(batch * args.out.batch + head * args.out.head);
-  for (int64_t q = 0; q < queries; ++q) {
-    float* row = s.values + q * tiles.size;
-    ScaleRow(row, tiles.size, 1 / s.total[q]);
-    const Buffer to = out.at((first_query + q) * args.out.token);
-    if (to.storage == Storage::kF32) {
-      std::copy_n(row, args.head_size, reinterpret_cast<float*>(to.data));
-    } else {
-      narrow(row, reinterpret_cast<uint16_t*>(to.data), args.head_size);
-    }
-  }
-}
-
-void AttendTask(const Attention& args, const AttentionTiles& tiles, int64_t batch, int64_t head,
-                int64_t first_query, float* scratch) {
-  const State s = Carve(scratch, tiles);
-  const int64_t queries = std::min(tiles.query_chunk, args.queries - first_query);
-  const Head q(args.q, batch, head, args.head_size), k(args.k, batch, head, args.head_size),
-      v(args.v, batch, head, args.head_size);
-  // Scores count in powers of two.
-  const auto factor = static_cast<float>(args.scale * 1.4426950408889634);
-  for (int64_t query = 0; query < queries; query += kQueryTile) {
-    PackColumns(q, first_query + query, std::min(kQueryTile, queries - query), factor,
-                s.queries + query * args.head_size, kQueryTile);
-  }
-  std::fill_n(s.values, tiles.query_chunk * tiles.size, 0.0F);
-  std::fill_n(s.top, queries, -std::numeric_limits<float>::infinity());
-  std::fill_n(s.total, queries, 0.0F);
-  const int64_t last_key = args.causal ? std::min(args.keys, first_query + queries) : args.keys;
-  for (int64_t first_key = 0; first_key < last_key; first_key += tiles.key_block) {
-    const int64_t keys = std::min(tiles.key_block, last_key - first_key);
-    PackKeys(k, first_key, keys, s.keys);
-    PackValues(v, first_key, keys, tiles.key_block, s.rows);
-    for (int64_t query = 0; query < queries; query += kQueryTile) {
-      const int64_t rows = std::min(kQueryTile, queries - query);
-      if (args.causal && first_query + query + rows <= first_key) continue;
-      AttendTile(args, tiles, s, first_query, query, rows, first_key, keys);
-    }
-  }
-  WriteResult(args, tiles, s, batch, head, first_query, queries);
-}
-
-}  // namespace safelight::engine::cpu::HWY_NAMESPACE
-HWY_AFTER_NAMESPACE();
-
-#if HWY_ONCE
 #include <omp.h>
 
-namespace safelight::engine::cpu {
+#include <algorithm>
 
-HWY_EXPORT(AttendTask);
+#include "engine/cpu/isa.h"
+#include "engine/cpu/kernels/attention_math.h"
+#include "engine/cpu/kernels/kernels.h"
+
+namespace safelight::engine::cpu {
+namespace {
+
+constexpr int64_t kKeyBlock = 128;  // keys whose scores are held at a time: they stay in L1
+constexpr int64_t kAlignment = 16;  // of what scratch is cut into, in words
+
+int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
+int64_t rounded_up(int64_t n, int64_t multiple) { return ceil_div(n, multiple) * multiple; }
+
+const AttentionMath& math_of(const Attention& args) {
+  for (const AttentionOperand* operand : {&args.q, &args.k, &args.v, &args.out}) {
+    if (operand->buffer.storage != Storage::kBF16) return attention_math_f32();
+  }
+  return active_isa() >= Isa::kAvx512Bf16 ? attention_math_bf16() : attention_math_f32();
+}
+
+/// How an attention is cut. Some heads at a time are packed by all threads, then attended to by all
+/// threads. A task is a chunk of the queries of a head: some tiles that go through the keys
+/// together, block by block. Sizes in words.
+struct Cut {
+  Cut(const Attention& args, int threads)
+      : math(math_of(args)),
+        heads(args.batch * args.heads),
+        depth(ceil_div(args.head_size, math.pair)),
+        rows(rounded_up(args.head_size, math.unit)),
+        block(std::min(kKeyBlock, rounded_up(args.keys, math.unit))),
+        blocks(ceil_div(args.keys, block)),
+        block_values(block * depth),
+        block_words(rounded_up(block_values + block / math.pair * rows, kAlignment)) {
+    constexpr int64_t kPackedWords = 2 << 20, kStateWords = 64 << 10, kMostTiles = 8;
+    // Packed heads stay in the L3 cache; every thread finds work, also where one head is one task.
+    const int64_t at_once =
+        std::max<int64_t>(kPackedWords / (blocks * block_words), std::min<int64_t>(threads, heads));
+    heads_at_once = ceil_div(heads, std::max<int64_t>(1, ceil_div(heads, at_once)));
+    // What the tiles of a task keep stays in the L2 cache; several share what is read of the keys.
+    const int64_t all_tiles = ceil_div(args.queries, math.width);
+    const int64_t tasks_wanted =
+        ceil_div(int64_t{4} * threads, std::max<int64_t>(1, heads_at_once));
+    tiles = std::clamp<int64_t>(std::min(kStateWords / tile_words(), all_tiles / tasks_wanted), 1,
+                                kMostTiles);
+    chunks = ceil_div(all_tiles, tiles);
+  }
+
+  int64_t tile_words() const { return (depth + rows + 2) * math.width; }
+  int64_t state_words() const {
+    return rounded_up(tiles * tile_words() + (block + 2) * math.width, kAlignment);
+  }
+  int64_t head_words() const { return blocks * block_words; }
+
+  const AttentionMath& math;
+  int64_t heads;         ///< of all batch entries
+  int64_t depth;         ///< words of a query or key
+  int64_t rows;          ///< head size in whole units
+  int64_t block;         ///< keys of a block; the last may be shorter
+  int64_t blocks;        ///< of a head
+  int64_t block_values;  ///< where the values start in a packed block
+  int64_t block_words;   ///< of a packed block
+  int64_t heads_at_once = 1, tiles = 1, chunks = 1;
+};
+
+/// A tile of queries on its way through the keys.
+struct Tile {
+  float* queries;  ///< [depth][width]
+  float* sums;     ///< [rows][width], the weighted values so far
+  float* top;      ///< [width]
+  float* total;    ///< [width]
+};
+
+class Attending {
+ public:
+  Attending(const Attention& args, const Cut& cut, float* state)
+      : args_(args),
+        cut_(cut),
+        math_(cut.math),
+        tiles_(state),
+        scores_(state + cut.tiles * cut.tile_words()),
+        block_top_(scores_ + cut.block * math_.width),
+        rescale_(block_top_ + math_.width) {}
+
+  /// Packs one block of the keys and values of a head.
+  void pack(int64_t head, int64_t block, float* packed) const {
+    const AttentionHead k = head_of(args_.k, head, args_.keys),
+                        v = head_of(args_.v, head, args_.keys);
+    const int64_t keys = keys_of(block);
+    for_each_panel(keys, math_.unit, [&](int64_t first, int64_t units) {
+      math_.pack_tokens(k, block * cut_.block + first, units * math_.unit,
+                        packed + first * cut_.depth);
+    });
+    math_.pack_values(v, block * cut_.block, keys, cut_.rows, packed + cut_.block_values);
+  }
+
+  /// One chunk of the queries of a head, given its packed blocks.
+  void attend(int64_t head, int64_t chunk, const float* packed) const {
+    const int64_t first = chunk * cut_.tiles * math_.width;
+    const int64_t count = std::min(cut_.tiles * math_.width, args_.queries - first);
+    const AttentionHead q = head_of(args_.q, head, args_.queries),
+                        out = head_of(args_.out, head, args_.queries);
+    const int64_t tiles = ceil_div(count, math_.width);
+    for (int64_t t = 0; t < tiles; ++t) start(q, first + t * math_.width, tile(t));
+    for (int64_t block = 0; block < cut_.blocks; ++block) {
+      for (int64_t t = 0; t < tiles; ++t) {
+        if (stopped()) return;
+        const int64_t query = first + t * math_.width;
+        if (args_.causal && query + math_.width <= block * cut_.block) continue;
+        attend_block(tile(t), query, block, packed + block * cut_.block_words);
+      }
+    }
+    for (int64_t t = 0; t < tiles; ++t) {
+      const int64_t done = t * math_.width;
+      math_.write(tile(t).sums, tile(t).total, first + done, std::min(math_.width, count - done),
+                  out);
+    }
+  }
+
+  bool stopped() const { return args_.stop && args_.stop->load(std::memory_order_relaxed); }
+
+ private:
+  AttentionHead head_of(const AttentionOperand& operand, int64_t head, int64_t tokens) const {
+    const int64_t start = head / args_.heads * operand.batch + head % args_.heads * operand.head;
+    return {operand.buffer.at(start), operand.token, args_.head_size, tokens};
+  }
+  Tile tile(int64_t t) const {
+    float* queries = tiles_ + t * cut_.tile_words();
+    float* sums = queries + cut_.depth * math_.width;
+    float* top = sums + cut_.rows * math_.width;
+    return {queries, sums, top, top + math_.width};
+  }
+  /// Keys of a packed block, in whole units.
+  int64_t keys_of(int64_t block) const {
+    return std::min(cut_.block, rounded_up(args_.keys - block * cut_.block, math_.unit));
+  }
+
+  void start(const AttentionHead& q, int64_t first, const Tile& tile) const {
+    math_.pack_tokens(q, first, math_.width, tile.queries);
+    std::fill_n(tile.sums, cut_.rows * math_.width, 0.0F);
+    std::fill_n(tile.top, math_.width, kMaskedScore);
+    std::fill_n(tile.total, math_.width, 0.0F);
+  }
+
+  void attend_block(const Tile& tile, int64_t query, int64_t block, const float* packed) const {
+    const int64_t keys = keys_of(block), width = math_.width, first_key = block * cut_.block;
+    std::fill_n(block_top_, width, kMaskedScore);
+    for_each_panel(keys, math_.unit, [&](int64_t first, int64_t units) {
+      math_.scores[units - 1](packed + first * cut_.depth, tile.queries, cut_.depth,
+                              scores_ + first * width, block_top_);
+    });
+    // Keys that only fill the last unit: as they repeat the last one, the maximum is right.
+    const int64_t real = std::min(keys, args_.keys - first_key);
+    std::fill_n(scores_ + real * width, (keys - real) * width, kMaskedScore);
+    if (args_.causal && first_key + keys > query + 1)
+      math_.mask_future(scores_, keys, first_key - query, block_top_);
+    const auto factor = static_cast<float>(args_.scale * 1.4426950408889634);  // 2^, not e^
+    math_.soften(scores_, keys, factor, block_top_, tile.top, tile.total, rescale_);
+    const int64_t depth = keys / math_.pair;
+    for_each_panel(cut_.rows, math_.unit, [&](int64_t first, int64_t units) {
+      math_.weigh[units - 1](packed + cut_.block_values + first * depth, scores_, depth, rescale_,
+                             tile.sums + first * width);
+    });
+  }
+
+  const Attention& args_;
+  const Cut& cut_;
+  const AttentionMath& math_;
+  float* tiles_;
+  float* scores_;  ///< [block][width]
+  float* block_top_;
+  float* rescale_;
+};
+
+}  // namespace
 
 size_t attention_scratch(const Attention& args, int threads) {
-  const int64_t floats = rounded_up(attention_tiles(args, threads).scratch_floats(), kWidestVector);
-  return static_cast<size_t>(threads) * static_cast<size_t>(floats) * sizeof(float);
+  const Cut cut(args, threads);
+  return static_cast<size_t>(cut.heads_at_once * cut.head_words() + threads * cut.state_words()) *
+         sizeof(float);
 }
 
 void attention(const Attention& args, void* scratch, int threads) {
-  const AttentionTiles tiles = attention_tiles(args, threads);
-  const int64_t chunks = (args.queries + tiles.query_chunk - 1) / tiles.query_chunk;
-  const int64_t tasks = args.batch * args.heads * chunks,
-                stride = rounded_up(tiles.scratch_floats(), kWidestVector);
-#pragma omp parallel for schedule(dynamic, 1) num_threads(threads) if (tasks > 1)
-  for (int64_t task = 0; task < tasks; ++task) {
-    const int64_t head = task / chunks;
-    HWY_DYNAMIC_DISPATCH(AttendTask)
-    (args, tiles, head / args.heads, head % args.heads, task % chunks * tiles.query_chunk,
-     static_cast<float*>(scratch) + omp_get_thread_num() * stride);
+  const Cut cut(args, threads);
+  float* packed = static_cast<float*>(scratch);
+  float* states = packed + cut.heads_at_once * cut.head_words();
+#pragma omp parallel num_threads(threads) if (cut.heads * cut.chunks > 1)
+  {
+    const Attending attending(args, cut, states + omp_get_thread_num() * cut.state_words());
+    for (int64_t first = 0; first < cut.heads; first += cut.heads_at_once) {
+      const int64_t heads = std::min(cut.heads_at_once, cut.heads - first);
+#pragma omp for schedule(dynamic, 1)
+      for (int64_t i = 0; i < heads * cut.blocks; ++i) {
+        if (!attending.stopped())
+          attending.pack(first + i / cut.blocks, i % cut.blocks, packed + i * cut.block_words);
+      }
+#pragma omp for schedule(dynamic, 1)
+      for (int64_t i = 0; i < heads * cut.chunks; ++i) {
+        const int64_t head = i / cut.chunks;
+        if (!attending.stopped())
+          attending.attend(first + head, i % cut.chunks, packed + head * cut.head_words());
+      }
+    }
   }
 }
 
 }  // namespace safelight::engine::cpu
-#endif  // HWY_ONCE

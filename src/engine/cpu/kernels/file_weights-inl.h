@@ -125,7 +125,7 @@ HWY_INLINE void TransposeEightRows(const std::byte* const rows[8], int64_t depth
       std::memcpy(aligned[j], rows[first + j], static_cast<size_t>(depth) * sizeof(float));
     }
     if (order == nullptr) {
-      TransposeFour(four, depth, 1, to + first, stride);
+      TransposeFour(four, depth, to + first, stride);
       continue;
     }
     for (int64_t k = 0; k < depth; ++k) {

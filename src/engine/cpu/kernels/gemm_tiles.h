@@ -7,7 +7,7 @@ namespace safelight::engine::cpu {
 /// How a product is cut (see gemm.cc). A task is a block of rows times a block of columns.
 struct GemmTiles {
   static constexpr int64_t kDepth = 160;  ///< summed in registers at a time
-  static constexpr int64_t kRows = 120;   ///< rows of x held at a time; a multiple of kTileRows
+  static constexpr int64_t kRows = 120;   ///< rows of x held at a time; whole register tiles
   static constexpr int64_t kPanel = 32;   ///< what column blocks are multiples of
   static constexpr int64_t kFewRows = 4;  ///< up to so many rows are scalar products instead
 

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <atomic>
+
 #include "engine/cpu/kernels/buffer.h"
 
 namespace safelight::engine::cpu {
@@ -91,11 +93,15 @@ struct AttentionOperand {
 struct Attention {
   AttentionOperand q, k, v, out;
   int64_t batch = 0, heads = 0, queries = 0, keys = 0, head_size = 0;  ///< head_size 1 .. 512
-  float scale = 1;
-  bool causal = false;  ///< query i sees keys 0 .. i
+  float scale = 1;                                                     ///< > 0
+  bool causal = false;                                                 ///< query i sees keys 0 .. i
+  const std::atomic<bool>* stop = nullptr;  ///< once set, attention() ends early, `out` unfinished
 };
-/// Scratch bytes that attention() needs with `threads` threads; 64-byte aligned memory is to be
-/// given.
+/// Where all operands are bf16 and the processor multiplies bf16 (Isa::kAvx512Bf16), the products
+/// are of bf16 numbers, so that weights are rounded to bf16 too; else all is float32.
+///
+/// Scratch bytes that attention() needs with `threads` threads, given sizes and storages; 64-byte
+/// aligned memory is to be given.
 size_t attention_scratch(const Attention& args, int threads);
 void attention(const Attention& args, void* scratch, int threads);
 

@@ -9,17 +9,12 @@
 
 #include <hwy/highway.h>
 
-#include <algorithm>
 #include <cstdint>
 
 #include "engine/cpu/kernels/vector_math-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace safelight::engine::cpu::HWY_NAMESPACE {
-
-/// Rows of the left operand are handled in groups of this many, a multiple of the rows of every
-/// register tile.
-constexpr int64_t kTileRows = 24;
 
 /// Rows of a register tile that is so many vectors wide: sums, a row of the right operand and one
 /// factor fill the registers (32 of AVX-512, else 16), and there are enough sums to hide the
@@ -35,18 +30,12 @@ struct LeftLayout {
   static constexpr int kRow = kRowStep, kDepth = kDepthStep;
 };
 
-/// c[kRows][kVectors] = (c +) a * b, with b [depth][kVectors] dense.
-template <class Left, int kVectors, int kRows = register_rows(kVectors)>
-HWY_INLINE void MultiplyTile(const float* a, const float* b, int64_t depth, float* c,
-                             int64_t c_stride, bool add) {
+/// sums[kRows][kVectors] += a * b, with b [depth][kVectors] dense.
+template <class Left, int kVectors, int kRows>
+HWY_INLINE void AccumulateTile(const float* a, const float* b, int64_t depth,
+                               V (&sums)[kRows][kVectors]) {
   const D d;
   constexpr int64_t kLanes = hn::MaxLanes(D());
-  V sums[kRows][kVectors];
-#pragma GCC unroll 24
-  for (int r = 0; r < kRows; ++r) {
-#pragma GCC unroll 3
-    for (int v = 0; v < kVectors; ++v) sums[r][v] = hn::Zero(d);
-  }
   for (int64_t i = 0; i < depth; ++i) {
     V right[kVectors];
 #pragma GCC unroll 3
@@ -60,6 +49,21 @@ HWY_INLINE void MultiplyTile(const float* a, const float* b, int64_t depth, floa
     a += Left::kDepth;
     b += kVectors * kLanes;
   }
+}
+
+/// c[kRows][kVectors] = (c +) a * b, with b [depth][kVectors] dense.
+template <class Left, int kVectors, int kRows = register_rows(kVectors)>
+HWY_INLINE void MultiplyTile(const float* a, const float* b, int64_t depth, float* c,
+                             int64_t c_stride, bool add) {
+  const D d;
+  constexpr int64_t kLanes = hn::MaxLanes(D());
+  V sums[kRows][kVectors];
+#pragma GCC unroll 24
+  for (int r = 0; r < kRows; ++r) {
+#pragma GCC unroll 3
+    for (int v = 0; v < kVectors; ++v) sums[r][v] = hn::Zero(d);
+  }
+  AccumulateTile<Left>(a, b, depth, sums);
 #pragma GCC unroll 24
   for (int r = 0; r < kRows; ++r) {
 #pragma GCC unroll 3
@@ -70,65 +74,27 @@ HWY_INLINE void MultiplyTile(const float* a, const float* b, int64_t depth, floa
   }
 }
 
-/// Calls body(first vector, width in vectors) for the panels in which a right operand `vectors`
-/// wide is packed: pairs, after one of three vectors where the number is odd.
-template <class Body>
-HWY_INLINE void ForEachPanel(int64_t vectors, Body body) {
-  for (int64_t first = 0; first < vectors;) {
-    const int64_t left = vectors - first;
-    const int64_t width = left == 1 ? 1 : 2 + left % 2;
-    body(first, width);
-    first += width;
-  }
-}
-
-/// One panel of the product below.
-template <class Left, int kVectors>
-HWY_INLINE void MultiplyPanel(int64_t rows, const float* a, const float* panel, int64_t depth,
-                              float* c, int64_t c_stride, bool add) {
-  for (int64_t r = 0; r < rows; r += register_rows(kVectors)) {
-    MultiplyTile<Left, kVectors>(a + r * Left::kRow, panel, depth, c + r * c_stride, c_stride, add);
-  }
-}
-
-/// c[rows][vectors] = (c +) a * b. `rows` is rounded up to whole register tiles, in all operands. b
-/// is packed in panels (ForEachPanel), each a dense [panel_depth][width] of which `depth` rows
-/// count; b and the rows of c are aligned to vectors.
-template <class Left>
-HWY_INLINE void Multiply(int64_t rows, int64_t vectors, int64_t depth, const float* a,
-                         const float* b, int64_t panel_depth, float* c, int64_t c_stride,
-                         bool add) {
-  constexpr int64_t kLanes = hn::MaxLanes(D());
-  ForEachPanel(vectors, [&](int64_t first, int64_t width) {
-    const float* panel = b + first * kLanes * panel_depth;
-    float* to = c + first * kLanes;
-    if (width == 3) return MultiplyPanel<Left, 3>(rows, a, panel, depth, to, c_stride, add);
-    if (width == 2) return MultiplyPanel<Left, 2>(rows, a, panel, depth, to, c_stride, add);
-    MultiplyPanel<Left, 1>(rows, a, panel, depth, to, c_stride, add);
-  });
-}
-
-/// out[i * out_stride + j] = rows[j][i] * factor for four rows and `depth` values of i.
-HWY_INLINE void TransposeFour(const float* const rows[4], int64_t depth, float factor, float* out,
+/// out[i * out_stride + j] = rows[j][i] for four rows and `depth` values of i.
+HWY_INLINE void TransposeFour(const float* const rows[4], int64_t depth, float* out,
                               int64_t out_stride) {
-  int64_t i = 0;
+  int64_t whole = 0;
 #if HWY_TARGET != HWY_SCALAR
+  whole = depth / 4 * 4;
   const hn::FixedTag<float, 4> d4;
-  const auto f = hn::Set(d4, factor);
-  for (; i + 4 <= depth; i += 4) {
+  for (int64_t i = 0; i < whole; i += 4) {
     const auto r0 = hn::LoadU(d4, rows[0] + i), r1 = hn::LoadU(d4, rows[1] + i),
                r2 = hn::LoadU(d4, rows[2] + i), r3 = hn::LoadU(d4, rows[3] + i);
     const auto low02 = hn::InterleaveLower(d4, r0, r2), high02 = hn::InterleaveUpper(d4, r0, r2);
     const auto low13 = hn::InterleaveLower(d4, r1, r3), high13 = hn::InterleaveUpper(d4, r1, r3);
     float* to = out + i * out_stride;
-    hn::Store(hn::Mul(hn::InterleaveLower(d4, low02, low13), f), d4, to);
-    hn::Store(hn::Mul(hn::InterleaveUpper(d4, low02, low13), f), d4, to + out_stride);
-    hn::Store(hn::Mul(hn::InterleaveLower(d4, high02, high13), f), d4, to + 2 * out_stride);
-    hn::Store(hn::Mul(hn::InterleaveUpper(d4, high02, high13), f), d4, to + 3 * out_stride);
+    hn::StoreU(hn::InterleaveLower(d4, low02, low13), d4, to);
+    hn::StoreU(hn::InterleaveUpper(d4, low02, low13), d4, to + out_stride);
+    hn::StoreU(hn::InterleaveLower(d4, high02, high13), d4, to + 2 * out_stride);
+    hn::StoreU(hn::InterleaveUpper(d4, high02, high13), d4, to + 3 * out_stride);
   }
 #endif
-  for (; i < depth; ++i) {
-    for (int j = 0; j < 4; ++j) out[i * out_stride + j] = rows[j][i] * factor;
+  for (int64_t i = whole; i < depth; ++i) {
+    for (int j = 0; j < 4; ++j) out[i * out_stride + j] = rows[j][i];
   }
 }
 
