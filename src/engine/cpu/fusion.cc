@@ -52,9 +52,25 @@ class Fuser {
   void visit(Value value) {
     const Node& node = graph_.node(value);
     if (is_product(node.op) || is_binary(node.op)) fusion(value) = Fusion{.core = value};
+    if (node.op == Op::kConv2d) fuse_upsampling(value);
     if (node.op == Op::kGroupNorm) fuse_norm(value);
     if (node.op == Op::kAdd) fuse_residual(value);
     if (unary_of(node)) fuse_activation(value);
+  }
+
+  /// A convolution reads an image that only it needs larger as it is; not a 1x1 one, which is a
+  /// product of pixels as rows.
+  void fuse_upsampling(Value value) {
+    const Value image = graph_.node(value).inputs[0];
+    fusion(value)->source = image;
+    const Node& node = graph_.node(image);
+    const graph::Shape& weight = graph_.shape(graph_.node(value).inputs[1]);
+    if (node.op != Op::kUpsampleNearest || !single_use(image) || weight[2] * weight[3] == 1) return;
+    const auto [fy, fx] = node.as<graph::UpsampleAttributes>();
+    if (fy != fx || graph_.node(node.inputs[0]).numerics != node.numerics) return;
+    fusion(value)->source = node.inputs[0];
+    fusion(value)->upsample = static_cast<int>(fy);
+    result_.runs[static_cast<size_t>(image.index)] = false;
   }
 
   /// Moves the fusion of `from` to `to`, which runs in its place.

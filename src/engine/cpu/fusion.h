@@ -18,7 +18,9 @@ struct PostOperation {
 struct Fusion {
   graph::Value core;                 ///< the product, norm or binary node that does the work
   std::vector<PostOperation> after;  ///< products; norms and binaries have at most one unary
-  graph::Value norm_input{};         ///< group norm: the tensor [B, C, ...] to normalise
+  graph::Value source{};             ///< convolutions: the image to read, larger by `upsample`
+  int upsample = 1;
+  graph::Value norm_input{};  ///< group norm: the tensor [B, C, ...] to normalise
   graph::Value
       norm_addend{};  ///< group norm: [B, C] (with dimensions of 1) added to it first, or invalid
 };
@@ -33,8 +35,8 @@ struct FusedGraph {
 std::optional<Unary> unary_of(const graph::Node& node);
 
 /// Finds what runs together:
-///   product -> activation -> + residual, group norm over (x + per-channel term) -> activation,
-///   binary -> activation. Nodes that no output needs do not run.
+///   nearest up-sampling -> convolution, product -> activation -> + residual, group norm over (x +
+///   per-channel term) -> activation, binary -> activation. Nodes that no output needs do not run.
 FusedGraph fuse(const graph::Graph& graph);
 
 }  // namespace safelight::engine::cpu

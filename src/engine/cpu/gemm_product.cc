@@ -7,19 +7,6 @@
 namespace safelight::engine::cpu {
 namespace {
 
-std::optional<WeightFormat> format_of(graph::DType type) {
-  switch (type) {
-    case graph::DType::kF32:
-      return WeightFormat::kF32;
-    case graph::DType::kF16:
-      return WeightFormat::kF16;
-    case graph::DType::kBF16:
-      return WeightFormat::kBF16;
-    default:
-      return std::nullopt;
-  }
-}
-
 std::vector<RowOperation> operations_in(const Workspace& workspace,
                                         const std::vector<PlacedPostOperation>& after) {
   std::vector<RowOperation> operations;
@@ -32,11 +19,12 @@ std::vector<RowOperation> operations_in(const Workspace& workspace,
   return operations;
 }
 
-/// The pixels of a dense channels-last image as rows; rows as they are.
+/// The pixels of a dense channels-last image as rows; rows as they are. (Strides of dimensions of
+/// one pixel say nothing.)
 View rows_of(const Product& product, const View& view) {
   if (!product.convolution || !view.valid()) return view;
   const graph::Shape& s = view.sizes;
-  return {view.buffer, view.offset, {s[0] * s[2] * s[3], s[1]}, {view.strides[3], 1}};
+  return {view.buffer, view.offset, {s[0] * s[2] * s[3], s[1]}, {s[1], 1}};
 }
 
 std::optional<Filter> filter_of(const Product& product) {
@@ -65,7 +53,8 @@ bool takes_gemm(const Product& product, const PlanBuilder& builder, const CpuWei
   const bool in_bf16 = options.native_bf16() && builder.storage(product.source) == Storage::kBF16;
   const bool filters = !product.convolution || (product.convolution->groups == 1 &&
                                                 filter_of(product)->taps() <= kMaxFilterTaps);
-  return filters && !in_bf16 && format_of(weights.file_tensor(product.weight).dtype).has_value();
+  return filters && !in_bf16 &&
+         weight_format(weights.file_tensor(product.weight).dtype).has_value();
 }
 
 void add_gemm_product(const Product& product, PlanBuilder& builder, CpuWeights& weights,
@@ -73,7 +62,7 @@ void add_gemm_product(const Product& product, PlanBuilder& builder, CpuWeights& 
   const weights::TensorView& tensor = weights.file_tensor(product.weight);
   const View source = rows_of(product, product.source), result = rows_of(product, product.result);
   Gemm args{.weight = {.data = tensor.data.data(),
-                       .format = *format_of(tensor.dtype),
+                       .format = *weight_format(tensor.dtype),
                        .rows = product.weight_shape[0],
                        .columns = tensor.count() / product.weight_shape[0]},
             .bias = product.bias.empty() ? nullptr : weights.f32(product.bias).data(),

@@ -221,13 +221,14 @@ class Lowering {
     };
     const View result = builder_.usual_layout(node(value).shape, storage_of(value));
     Product product{.kind = std::string(pointwise ? "conv1x1" : graph::op_name(core.op)),
-                    .source = prepared(operand(core.inputs[0])),
+                    .source = prepared(operand(image ? fusion.source : core.inputs[0])),
                     .result = pointwise ? pixels_as_rows(result) : result,
                     .weight = name_of(core.inputs[1]),
                     .bias = name_of(core.inputs[2]),
                     .after = {},
                     .convolution = {},
-                    .weight_shape = weight_shape};
+                    .weight_shape = weight_shape,
+                    .upsample = fusion.upsample};
     for (const PostOperation& operation : fusion.after) {
       const bool adds = operation.addend.valid();
       product.after.push_back(

@@ -6,6 +6,8 @@
 #include <stdexcept>
 #include <unordered_map>
 
+#include "engine/cpu/operator_steps.h"
+
 namespace safelight::engine::cpu {
 namespace {
 
@@ -286,10 +288,25 @@ void add_convolution(const Product& product, PlanBuilder& builder, CpuWeights& w
   add_step(builder, product, std::move(step), scratch);
 }
 
+/// The product of an image that a step before it makes larger.
+Product upsampled(const Product& product, PlanBuilder& builder) {
+  Product direct = product;
+  graph::Shape sizes = product.source.sizes;
+  sizes[2] *= product.upsample;
+  sizes[3] *= product.upsample;
+  direct.source = builder.channels_last(sizes, builder.storage(product.source));
+  direct.upsample = 1;
+  add_upsample(builder, product.source, direct.source, {product.upsample, product.upsample});
+  return direct;
+}
+
 }  // namespace
 
 void add_onednn_product(const Product& product, PlanBuilder& builder, CpuWeights& weights,
                         const LoweringOptions& options) {
+  if (product.upsample > 1) {
+    return add_onednn_product(upsampled(product, builder), builder, weights, options);
+  }
   const Storage type = options.native_bf16() ? builder.storage(product.source) : Storage::kF32;
   Product stored = product;
   stored.source = builder.in_storage(product.source, type);

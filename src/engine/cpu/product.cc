@@ -8,4 +8,17 @@ double Product::flops() const {
          static_cast<double>(products_per_value);
 }
 
+std::optional<WeightFormat> weight_format(graph::DType type) {
+  switch (type) {
+    case graph::DType::kF32:
+      return WeightFormat::kF32;
+    case graph::DType::kF16:
+      return WeightFormat::kF16;
+    case graph::DType::kBF16:
+      return WeightFormat::kBF16;
+    default:
+      return std::nullopt;
+  }
+}
+
 }  // namespace safelight::engine::cpu

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "engine/cpu/kernels/kernels.h"
+#include "engine/cpu/kernels/weight_format.h"
 #include "engine/cpu/plan.h"
 #include "graph/graph.h"
 
@@ -32,5 +33,8 @@ struct Product {
   /// Of the products themselves.
   double flops() const;
 };
+
+/// How our kernels read a weight of that type; nothing for types that they do not read.
+std::optional<WeightFormat> weight_format(graph::DType type);
 
 }  // namespace safelight::engine::cpu

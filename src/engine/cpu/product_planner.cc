@@ -15,6 +15,7 @@
 #include "engine/cpu/gemm_product.h"
 #include "engine/cpu/onednn_products.h"
 #include "engine/cpu/product_timing.h"
+#include "engine/cpu/winograd_product.h"
 
 namespace safelight::engine::cpu {
 namespace {
@@ -28,7 +29,8 @@ bool takes_any(const Product&, const PlanBuilder&, const CpuWeights&, const Lowe
   return true;
 }
 
-constexpr std::array kMethods = {ProductMethod{"gemm", &takes_gemm, &add_gemm_product},
+constexpr std::array kMethods = {ProductMethod{"winograd", &takes_winograd, &add_winograd_product},
+                                 ProductMethod{"gemm", &takes_gemm, &add_gemm_product},
                                  ProductMethod{"onednn", &takes_any, &add_onednn_product}};
 
 /// What must be the same for a choice to be believed.

@@ -58,6 +58,8 @@ class Trial {
     EngineOptions options;
     options.precision = bf16_ ? Precision::kBF16 : Precision::kF32;
     options.threads = static_cast<int>(between(1, 3));
+    // Winograd's before all others, or one of those.
+    if (chance()) options.product_methods = {chance() ? "gemm" : "onednn"};
     if (chance()) options.longest_call = 1000;  // convolutions in bands of a row or some
     auto engine = make_engine("cpu", options);
     ASSERT_TRUE(engine.ok()) << engine.error().message;
@@ -114,6 +116,26 @@ Value convolution(Trial& t, int64_t kernel, int64_t stride, int64_t groups, int6
   const Value weight = t.param({out, in / groups, kernel, kernel}, 0.2F);
   return t.g.conv2d(x, weight, t.optional_param({out}),
                     {{stride, stride}, padding, {dilation, dilation}, groups});
+}
+
+/// Up-sampling that runs as part of a convolution, or that something else needs too.
+Value upsampled_convolution(Trial& t) {
+  const int64_t in = t.between(1, 40), out = t.between(1, 40), kernel = 2 * t.between(0, 1) + 1;
+  const Value large = t.g.upsample_nearest(image(t, in), t.between(1, 3));
+  const Value y = t.g.conv2d(large, t.param({out, in, kernel, kernel}, 0.2F), t.param({out}),
+                             {{1, 1}, graph::Padding::same(kernel / 2), {1, 1}, 1});
+  if (t.chance()) t.g.output("upsampled", large);
+  return y;
+}
+
+/// Of an image that tokens became, perhaps one pixel high or wide.
+Value convolution_of_tokens(Trial& t) {
+  const int64_t batch = t.between(1, 2), height = t.between(1, 3), width = t.between(1, 3),
+                in = t.between(16, 20), out = t.between(16, 20);
+  const Value tokens =
+      t.g.reshape(t.input({batch, height * width, in}), {batch, height, width, in});
+  return t.g.conv2d(t.g.permute(tokens, {0, 3, 1, 2}), t.param({out, in, 3, 3}, 0.2F),
+                    t.param({out}), {{1, 1}, graph::Padding::same(1), {1, 1}, 1});
 }
 
 Value binary(Trial& t, Op op) {
@@ -222,6 +244,8 @@ const std::vector<Case>& cases() {
        }},
       {"conv3x3", [](Trial& t) { return convolution(t, 3, 1, 1, 1); }},
       {"conv3x3_stride2", [](Trial& t) { return convolution(t, 3, 2, 1, 1); }},
+      {"conv_upsampled", upsampled_convolution},
+      {"conv_of_tokens", convolution_of_tokens},
       {"conv1x1", [](Trial& t) { return convolution(t, 1, 1, 1, 1); }},
       {"conv5x5_dilated", [](Trial& t) { return convolution(t, 3, 1, 1, 2); }},
       {"conv_grouped", [](Trial& t) { return convolution(t, 3, 1, 3, 1); }},
