@@ -7,6 +7,7 @@
 #include "engine/cpu/kernels/kernels.h"
 #include "engine/cpu/kernels/weight_format.h"
 #include "engine/cpu/plan.h"
+#include "graph/dtype.h"
 #include "graph/graph.h"
 
 namespace safelight::engine::cpu {
