@@ -329,6 +329,11 @@ const std::vector<Case>& cases() {
       {"upsample_nearest",
        [](Trial& t) { return t.g.upsample_nearest(image(t, t.between(1, 40)), t.between(1, 3)); }},
       {"mean", [](Trial& t) { return t.g.mean(t.input(random_shape(t, 4)), t.between(0, 3)); }},
+      {"conv2d_of_single_pixels",
+       [](Trial& t) {
+         const Value x = t.g.reshape(t.input({2, 6}), {2, 6, 1, 1});
+         return t.g.conv2d(x, t.param({8, 6, 3, 3}, 0.2F), t.param({8}), {.padding = {1, 1, 1, 1}});
+       }},
       {"residual_block", residual_block},
       {"unusual_layouts", unusual_layouts},
   };
