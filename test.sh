@@ -51,6 +51,8 @@ run_tests() {
   ctest --test-dir "build/$preset" --output-on-failure --no-tests=error -j "$(nproc)" "$@"
 }
 
+check_speed() { build release bench_sd15 && bench/speed_check.sh; }
+
 require_packages build test fuzz
 
 section "includes" tools/check_includes.py
@@ -66,6 +68,7 @@ section "build fuzz" build fuzz fuzz_tests
 section "fuzz" tests/fuzz/run.sh $([ -n "$full" ] && echo 60 || echo 3)
 [ -z "$full" ] || section "training" tools/train/emoji/run_test.sh
 section "tests release" run_tests release
+section "speed" check_speed
 
 printf '\n'
 printf '%s\n' "${summary[@]}"
