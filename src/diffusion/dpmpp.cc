@@ -18,9 +18,8 @@ Result<Tensor> sample_dpmpp_2m(SamplerRun& run) {
   Tensor x = scaled(run.first_noise(), sigmas[0]), before;
   for (int64_t i = 0; i < run.steps(); ++i) {
     const double sigma = sigmas[i], next = sigmas[i + 1];
-    Result<Tensor> denoised = run.denoise(x, sigma);
+    Result<Tensor> denoised = run.denoise_step(i, x);
     if (!denoised) return denoised;
-    if (Status go = run.report(i, run.steps(), sigma, x, *denoised); !go) return go.error();
     if (i == 0 || next == 0) {
       x = towards(x, *denoised, sigma, next);
     } else {
@@ -37,9 +36,8 @@ Result<Tensor> sample_dpmpp_2s_ancestral(SamplerRun& run) {
   Tensor x = scaled(run.first_noise(), sigmas[0]);
   for (int64_t i = 0; i < run.steps(); ++i) {
     const double sigma = sigmas[i], next = sigmas[i + 1];
-    const Result<Tensor> denoised = run.denoise(x, sigma);
+    const Result<Tensor> denoised = run.denoise_step(i, x);
     if (!denoised) return denoised;
-    if (Status go = run.report(i, run.steps(), sigma, x, *denoised); !go) return go.error();
     const auto [down, up] = ancestral_step(sigma, next, run.eta());
     if (down == 0) {
       x = towards(x, *denoised, sigma, 0);

@@ -9,9 +9,8 @@ Result<Tensor> sample_dpmpp_sde(SamplerRun& run) {
   const double s_noise = run.options().s_noise;
   Tensor x = scaled(run.first_noise(), sigmas[0]);
   for (int64_t i = 0; i < run.steps(); ++i) {
-    const Result<Tensor> denoised = run.denoise(x, sigmas[i]);
+    const Result<Tensor> denoised = run.denoise_step(i, x);
     if (!denoised) return denoised;
-    if (Status go = run.report(i, run.steps(), sigmas[i], x, *denoised); !go) return go.error();
     if (sigmas[i + 1] == 0) {
       x = *denoised;
       continue;
@@ -33,6 +32,13 @@ Result<Tensor> sample_dpmpp_sde(SamplerRun& run) {
 
 namespace {
 
+/// x at the next level with the noise of step i; eta_h is eta times the step in log sigma.
+Tensor with_noise(SamplerRun& run, const Tensor& x, int64_t i, double eta_h) {
+  const double sigma = run.sigmas()[i], next = run.sigmas()[i + 1];
+  const double up = next * std::sqrt(-std::expm1(-2 * eta_h)) * run.options().s_noise;
+  return sum({{1, x}, {up, run.brownian_noise(sigma, next)}});
+}
+
 enum class Correction { kMidpoint, kHeun };
 
 Result<Tensor> dpmpp_2m_sde(SamplerRun& run, Correction correction) {
@@ -42,9 +48,8 @@ Result<Tensor> dpmpp_2m_sde(SamplerRun& run, Correction correction) {
   double h_before = 0;
   for (int64_t i = 0; i < run.steps(); ++i) {
     const double sigma = sigmas[i], next = sigmas[i + 1];
-    Result<Tensor> denoised = run.denoise(x, sigma);
+    Result<Tensor> denoised = run.denoise_step(i, x);
     if (!denoised) return denoised;
-    if (Status go = run.report(i, run.steps(), sigma, x, *denoised); !go) return go.error();
     if (next == 0) {
       x = *denoised;
       continue;
@@ -58,10 +63,7 @@ Result<Tensor> dpmpp_2m_sde(SamplerRun& run, Correction correction) {
           correction == Correction::kHeun ? weight / (-h - eta_h) + 1 : 0.5 * weight;
       x = sum({{1, x}, {factor / r, *denoised}, {-factor / r, before}});
     }
-    if (eta > 0) {
-      const double up = next * std::sqrt(-std::expm1(-2 * eta_h)) * run.options().s_noise;
-      x = sum({{1, x}, {up, run.brownian_noise(sigmas[i], sigmas[i + 1])}});
-    }
+    if (eta > 0) x = with_noise(run, x, i, eta_h);
     before = std::move(*denoised);
     h_before = h;
   }
@@ -84,9 +86,8 @@ Result<Tensor> sample_dpmpp_3m_sde(SamplerRun& run) {
   double h_1 = 0, h_2 = 0;
   for (int64_t i = 0; i < run.steps(); ++i) {
     const double sigma = sigmas[i], next = sigmas[i + 1];
-    Result<Tensor> denoised = run.denoise(x, sigma);
+    Result<Tensor> denoised = run.denoise_step(i, x);
     if (!denoised) return denoised;
-    if (Status go = run.report(i, run.steps(), sigma, x, *denoised); !go) return go.error();
     if (next == 0) {
       x = *denoised;
       continue;
@@ -104,10 +105,7 @@ Result<Tensor> sample_dpmpp_3m_sde(SamplerRun& run) {
       const double r = h_1 / h;
       x = sum({{1, x}, {phi_2 / r, *denoised}, {-phi_2 / r, before}});
     }
-    if (eta > 0) {
-      const double up = next * std::sqrt(-std::expm1(-2 * h * eta)) * run.options().s_noise;
-      x = sum({{1, x}, {up, run.brownian_noise(sigmas[i], sigmas[i + 1])}});
-    }
+    if (eta > 0) x = with_noise(run, x, i, h * eta);
     before_that = std::move(before);
     before = std::move(*denoised);
     h_2 = h_1;

@@ -34,6 +34,18 @@ class SamplerRun {
   Result<Tensor> denoise_at(const Tensor& x, double sigma, double timestep) {
     return denoiser_(x, sigma, timestep);
   }
+  /// The prediction at the i-th sigma, reported as the step's.
+  Result<Tensor> denoise_step(int64_t i, const Tensor& x) {
+    return reported(i, steps(), sigmas_[static_cast<size_t>(i)], x,
+                    denoise(x, sigmas_[static_cast<size_t>(i)]));
+  }
+  /// Reports a prediction unless it failed; gives it, or what ended the run.
+  Result<Tensor> reported(int64_t step, int64_t steps, double sigma, const Tensor& x,
+                          Result<Tensor> denoised) {
+    if (!denoised) return denoised;
+    if (Status go = report(step, steps, sigma, x, *denoised); !go) return go.error();
+    return denoised;
+  }
   Status report(int64_t step, int64_t steps, double sigma, const Tensor& x,
                 const Tensor& denoised) {
     return callback_({step, steps, sigma, x, denoised});

@@ -75,9 +75,8 @@ Result<Tensor> sample_ddim(SamplerRun& run) {
     const int64_t index = static_cast<int64_t>(timesteps.size()) - 1 - i,
                   t = timesteps[static_cast<size_t>(index)];
     const double a = model.alpha_bar(t), a_before = alpha_before(model, timesteps, index);
-    const Result<Tensor> denoised = model.denoised(x, t);
+    const Result<Tensor> denoised = run.reported(i, steps, model.sigma(t), x, model.denoised(x, t));
     if (!denoised) return denoised;
-    if (Status go = run.report(i, steps, model.sigma(t), x, *denoised); !go) return go.error();
     const double deviation = run.eta() * std::sqrt((1 - a_before) / (1 - a) * (1 - a / a_before));
     const double direction = std::sqrt(std::max(0.0, 1 - a_before - deviation * deviation));
     x = sum({{std::sqrt(a_before), *denoised}, {direction, model.noise(x, *denoised, t)}});
@@ -100,9 +99,8 @@ Result<Tensor> sample_plms(SamplerRun& run) {
       return sum(
           {{std::sqrt(a_before), model.picture(x, noise, t)}, {std::sqrt(1 - a_before), noise}});
     };
-    const Result<Tensor> denoised = model.denoised(x, t);
+    const Result<Tensor> denoised = run.reported(i, steps, model.sigma(t), x, model.denoised(x, t));
     if (!denoised) return denoised;
-    if (Status go = run.report(i, steps, model.sigma(t), x, *denoised); !go) return go.error();
     const Tensor noise = model.noise(x, *denoised, t);
     Tensor direction;
     if (old.empty()) {  // pseudo improved Euler
@@ -135,9 +133,8 @@ Result<Tensor> sample_ddpm(SamplerRun& run) {
     const int64_t t = std::min((steps - 1 - i) * stride + 1, size - 1), before = t - stride;
     const double a = model.alpha_bar(t), a_before = before >= 0 ? model.alpha_bar(before) : 1;
     const double ratio = a / a_before;
-    const Result<Tensor> denoised = model.denoised(x, t);
+    const Result<Tensor> denoised = run.reported(i, steps, model.sigma(t), x, model.denoised(x, t));
     if (!denoised) return denoised;
-    if (Status go = run.report(i, steps, model.sigma(t), x, *denoised); !go) return go.error();
     x = sum({{std::sqrt(a_before) * (1 - ratio) / (1 - a), *denoised},
              {std::sqrt(ratio) * (1 - a_before) / (1 - a), x}});
     const double variance = std::max(1e-20, (1 - a_before) / (1 - a) * (1 - ratio));
