@@ -87,26 +87,36 @@ void weigh_panel(const float* values, const float* weights, int64_t depth, const
   }
 }
 
-/// coefficients[0] + coefficients[1] x + ...
-template <size_t kTerms>
-HWY_INLINE __m512 polynomial(__m512 x, const float (&coefficients)[kTerms]) {
-  __m512 sum = _mm512_set1_ps(coefficients[kTerms - 1]);
+/// A polynomial of each x, coefficients from the constant on. Operation by operation over all of
+/// them: one by one each would wait for the one before, longer than the processor looks ahead.
+template <size_t kCount, size_t kTerms>
+HWY_INLINE void polynomials(const __m512 (&x)[kCount], const float (&coefficients)[kTerms],
+                            __m512 (&sums)[kCount]) {
+#pragma GCC unroll 4
+  for (size_t i = 0; i < kCount; ++i) sums[i] = _mm512_set1_ps(coefficients[kTerms - 1]);
 #pragma GCC unroll 8
-  for (size_t i = 1; i < kTerms; ++i)
-    sum = _mm512_fmadd_ps(sum, x, _mm512_set1_ps(coefficients[kTerms - 1 - i]));
-  return sum;
+  for (size_t term = 1; term < kTerms; ++term) {
+#pragma GCC unroll 4
+    for (size_t i = 0; i < kCount; ++i)
+      sums[i] = _mm512_fmadd_ps(sums[i], x[i], _mm512_set1_ps(coefficients[kTerms - 1 - term]));
+  }
 }
 
-HWY_INLINE __m512 floor_of(__m512 x) {
-  return _mm512_roundscale_ps(x, _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC);
-}
-
-/// 2^x, whose upper half is that number rounded to bf16 (half up): minimax on [0, 1), relative
+/// x = 2^x, whose upper half is that number rounded to bf16 (half up): minimax on [0, 1), relative
 /// error 7.5e-5, and half a bf16 step more.
-HWY_INLINE __m512 exp2_for_bf16(__m512 x) {
+template <size_t kCount>
+HWY_INLINE void exp2_for_bf16(__m512 (&x)[kCount]) {
   static constexpr float kExp2[] = {0.999925196F + 1.0F / 256, 0.695833564F, 0.226067156F,
                                     0.0780245215F};
-  return _mm512_scalef_ps(polynomial(_mm512_sub_ps(x, floor_of(x)), kExp2), x);
+  __m512 rest[kCount], power[kCount];
+#pragma GCC unroll 4
+  for (size_t i = 0; i < kCount; ++i)
+    rest[i] = _mm512_roundscale_ps(x[i], _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC);
+#pragma GCC unroll 4
+  for (size_t i = 0; i < kCount; ++i) rest[i] = _mm512_sub_ps(x[i], rest[i]);
+  polynomials(rest, kExp2, power);
+#pragma GCC unroll 4
+  for (size_t i = 0; i < kCount; ++i) x[i] = _mm512_scalef_ps(power[i], x[i]);
 }
 
 /// 2^x: exactly 1 for 0; minimax on [-1/2, 1/2], relative error 4.3e-7.
@@ -114,40 +124,48 @@ HWY_INLINE __m512 exp2_f32(__m512 x) {
   static constexpr float kExp2[] = {1.0F,          0.693142831F,   0.240223512F,
                                     0.0555740036F, 0.00966628268F, 0.00111255096F};
   const __m512 whole = _mm512_roundscale_ps(x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
-  return _mm512_scalef_ps(polynomial(_mm512_sub_ps(x, whole), kExp2), whole);
-}
-
-/// One vector of queries.
-HWY_INLINE void soften_column(float* scores, int64_t rows, float factor, const float* block_top,
-                              float* top, float* total, float* rescale) {
-  const __m512 scale = _mm512_set1_ps(factor);
-  const __m512 ones = _mm512_castsi512_ps(_mm512_set1_epi32(0x3F803F80));  // 1, 1
-  const __m512 before = _mm512_load_ps(top);
-  const __m512 now = _mm512_max_ps(before, _mm512_load_ps(block_top));
-  const __m512 lost = exp2_f32(_mm512_mul_ps(_mm512_sub_ps(before, now), scale));
-  _mm512_store_ps(top, now);
-  _mm512_store_ps(rescale, lost);
-  // The difference first: the product of a huge score would not be exact enough.
-  const auto weights = [&](const float* from) {
-    return exp2_for_bf16(_mm512_mul_ps(_mm512_sub_ps(_mm512_load_ps(from), now), scale));
-  };
-  // The sum is that of the rounded weights, so that they add to one.
-  __m512 sum = _mm512_mul_ps(_mm512_load_ps(total), lost);
-  for (int64_t pair = 0; pair < rows / 2; ++pair) {
-    const float* from = scores + pair * 2 * kWidth;
-    const __m512 even = weights(from), odd = weights(from + kWidth);
-    const __m512i words = _mm512_mask_mov_epi16(_mm512_castps_si512(odd), 0x55555555,
-                                                _mm512_srli_epi32(_mm512_castps_si512(even), 16));
-    _mm512_store_si512(scores + pair * kWidth, words);
-    sum = _mm512_dpbf16_ps(sum, as_pairs(_mm512_castsi512_ps(words)), as_pairs(ones));
-  }
-  _mm512_store_ps(total, sum);
+  const __m512 rest[1] = {_mm512_sub_ps(x, whole)};
+  __m512 power[1];
+  polynomials(rest, kExp2, power);
+  return _mm512_scalef_ps(power[0], whole);
 }
 
 void soften(float* scores, int64_t rows, float factor, const float* block_top, float* top,
             float* total, float* rescale) {
-  for (int64_t c = 0; c < kWidth; c += kLanes)
-    soften_column(scores + c, rows, factor, block_top + c, top + c, total + c, rescale + c);
+  const __m512 scale = _mm512_set1_ps(factor);
+  const __m512bh ones = as_pairs(_mm512_castsi512_ps(_mm512_set1_epi32(0x3F803F80)));  // 1, 1
+  __m512 tops[kVectors], sums[kVectors];
+#pragma GCC unroll 2
+  for (int64_t v = 0; v < kVectors; ++v) {
+    const __m512 before = _mm512_load_ps(top + v * kLanes);
+    tops[v] = _mm512_max_ps(before, _mm512_load_ps(block_top + v * kLanes));
+    const __m512 lost = exp2_f32(_mm512_mul_ps(_mm512_sub_ps(before, tops[v]), scale));
+    _mm512_store_ps(top + v * kLanes, tops[v]);
+    _mm512_store_ps(rescale + v * kLanes, lost);
+    sums[v] = _mm512_mul_ps(_mm512_load_ps(total + v * kLanes), lost);
+  }
+  for (int64_t pair = 0; pair < rows / 2; ++pair) {
+    const float* from = scores + pair * 2 * kWidth;
+    __m512 weights[2 * kVectors];  // of the even row, then of the odd one
+    // The difference first: the product of a huge score would not be exact enough.
+#pragma GCC unroll 4
+    for (int64_t i = 0; i < 2 * kVectors; ++i)
+      weights[i] = _mm512_sub_ps(_mm512_load_ps(from + i * kLanes), tops[i % kVectors]);
+#pragma GCC unroll 4
+    for (int64_t i = 0; i < 2 * kVectors; ++i) weights[i] = _mm512_mul_ps(weights[i], scale);
+    exp2_for_bf16(weights);
+#pragma GCC unroll 2
+    for (int64_t v = 0; v < kVectors; ++v) {
+      const __m512i even = _mm512_srli_epi32(_mm512_castps_si512(weights[v]), 16);
+      const __m512 words = _mm512_castsi512_ps(
+          _mm512_mask_mov_epi16(_mm512_castps_si512(weights[kVectors + v]), 0x55555555, even));
+      _mm512_store_ps(scores + pair * kWidth + v * kLanes, words);
+      // The sum is that of the rounded weights, so that they add to one.
+      sums[v] = _mm512_dpbf16_ps(sums[v], as_pairs(words), ones);
+    }
+  }
+#pragma GCC unroll 2
+  for (int64_t v = 0; v < kVectors; ++v) _mm512_store_ps(total + v * kLanes, sums[v]);
 }
 
 /// A 16 x 16 matrix of words, rows to columns.

@@ -65,50 +65,68 @@ void WeighPanel(const float* values, const float* weights, int64_t depth, const 
   }
 }
 
-/// 2^x for x <= 0, at least 2^-126; relative error 7.5e-8 and rounding. Cheaper than
-/// Exp2OfNonPositive, which also gives exact zeros and ones.
-HWY_INLINE V WeightOf(D d, V x) {
+/// x = 2^x for x <= 0, at least 2^-126; relative error 7.5e-8 and rounding. Cheaper than
+/// Exp2OfNonPositive, which also gives exact zeros and ones. Operation by operation over all of
+/// them: one by one each would wait for the one before, longer than the processor looks ahead.
+template <int kCount>
+HWY_INLINE void WeightsOf(D d, V (&x)[kCount]) {
   static constexpr float kExp2[] = {1.00000012F,   0.693146944F,   0.240221202F,
                                     0.0555071309F, 0.00967554096F, 0.00132764725F};
   const hn::RebindToSigned<D> di;
   const V rounder = hn::Set(d, kRounder);
-  x = hn::Max(hn::Set(d, -126.0F), x);
-  const V shifted = hn::Add(x, rounder);
-  const V f = hn::Sub(x, hn::Sub(shifted, rounder));
-  V power = hn::Set(d, kExp2[5]);
+  V shifted[kCount], power[kCount];
+#pragma GCC unroll 4
+  for (int i = 0; i < kCount; ++i) x[i] = hn::Max(hn::Set(d, -126.0F), x[i]);
+#pragma GCC unroll 4
+  for (int i = 0; i < kCount; ++i) shifted[i] = hn::Add(x[i], rounder);
+#pragma GCC unroll 4
+  for (int i = 0; i < kCount; ++i) x[i] = hn::Sub(x[i], hn::Sub(shifted[i], rounder));
+#pragma GCC unroll 4
+  for (int i = 0; i < kCount; ++i) power[i] = hn::Set(d, kExp2[5]);
 #pragma GCC unroll 5
-  for (int i = 4; i >= 0; --i) power = hn::MulAdd(power, f, hn::Set(d, kExp2[i]));
-  return hn::BitCast(d,
-                     hn::Add(hn::BitCast(di, power), hn::ShiftLeft<23>(hn::BitCast(di, shifted))));
-}
-
-/// One vector of queries.
-HWY_INLINE void SoftenColumn(float* scores, int64_t rows, float factor, const float* block_top,
-                             float* top, float* total, float* rescale) {
-  const D d;
-  const V scale = hn::Set(d, factor);
-  const V before = hn::Load(d, top), now = hn::Max(before, hn::Load(d, block_top));
-  const V lost = Exp2OfNonPositive(d, hn::Mul(hn::Sub(before, now), scale));
-  hn::Store(now, d, top);
-  hn::Store(lost, d, rescale);
-  V sums[2] = {hn::Mul(hn::Load(d, total), lost), hn::Zero(d)};
-  for (int64_t row = 0; row < rows; row += 2) {
-#pragma GCC unroll 2
-    for (int64_t i = 0; i < 2; ++i) {
-      float* at = scores + (row + i) * kWidth;
-      // The difference first: the product of a huge score would not be exact enough.
-      const V weight = WeightOf(d, hn::Mul(hn::Sub(hn::Load(d, at), now), scale));
-      hn::Store(weight, d, at);
-      sums[i] = hn::Add(sums[i], weight);
-    }
+  for (int term = 4; term >= 0; --term) {
+#pragma GCC unroll 4
+    for (int i = 0; i < kCount; ++i) power[i] = hn::MulAdd(power[i], x[i], hn::Set(d, kExp2[term]));
   }
-  hn::Store(hn::Add(sums[0], sums[1]), d, total);
+#pragma GCC unroll 4
+  for (int i = 0; i < kCount; ++i) {
+    const auto exponent = hn::ShiftLeft<23>(hn::BitCast(di, shifted[i]));
+    x[i] = hn::BitCast(d, hn::Add(hn::BitCast(di, power[i]), exponent));
+  }
 }
 
 void Soften(float* scores, int64_t rows, float factor, const float* block_top, float* top,
             float* total, float* rescale) {
-  for (int64_t c = 0; c < kWidth; c += kLanes)
-    SoftenColumn(scores + c, rows, factor, block_top + c, top + c, total + c, rescale + c);
+  const D d;
+  const V scale = hn::Set(d, factor);
+  V tops[kVectors], sums[kVectors];
+#pragma GCC unroll 2
+  for (int64_t v = 0; v < kVectors; ++v) {
+    const V before = hn::Load(d, top + v * kLanes);
+    tops[v] = hn::Max(before, hn::Load(d, block_top + v * kLanes));
+    const V lost = Exp2OfNonPositive(d, hn::Mul(hn::Sub(before, tops[v]), scale));
+    hn::Store(tops[v], d, top + v * kLanes);
+    hn::Store(lost, d, rescale + v * kLanes);
+    sums[v] = hn::Mul(hn::Load(d, total + v * kLanes), lost);
+  }
+  for (int64_t row = 0; row < rows; row += 2) {
+    float* at = scores + row * kWidth;
+    V weights[2 * kVectors];
+    // The difference first: the product of a huge score would not be exact enough.
+#pragma GCC unroll 4
+    for (int64_t i = 0; i < 2 * kVectors; ++i)
+      weights[i] = hn::Sub(hn::Load(d, at + i * kLanes), tops[i % kVectors]);
+#pragma GCC unroll 4
+    for (int64_t i = 0; i < 2 * kVectors; ++i) weights[i] = hn::Mul(weights[i], scale);
+    WeightsOf(d, weights);
+#pragma GCC unroll 4
+    for (int64_t i = 0; i < 2 * kVectors; ++i) {
+      hn::Store(weights[i], d, at + i * kLanes);
+      sums[i % kVectors] = hn::Add(sums[i % kVectors], weights[i]);
+    }
+  }
+#pragma GCC unroll 2
+  for (int64_t v = 0; v < kVectors; ++v) hn::Store(sums[v], d, total + v * kLanes);
 }
 
 void MaskFuture(float* scores, int64_t rows, int64_t ahead, float* top) {
