@@ -50,6 +50,12 @@ bool set_weights_cache(Config& config, const toml::node& node) {
   return config.weights_cache.has_value();
 }
 
+bool set_max_memory(Config& config, const toml::node& node) {
+  const auto text = node.value_exact<std::string>();
+  if (text) config.max_memory = parse_bytes(*text);
+  return config.max_memory.has_value();
+}
+
 const std::map<std::string_view, Key>& keys() {
   static const std::map<std::string_view, Key> kKeys = {
       {"models_dirs", {"a list of strings", set_models_dirs}},
@@ -58,6 +64,7 @@ const std::map<std::string_view, Key>& keys() {
       {"pattern", string_key(&Config::pattern)},
       {"format", string_key(&Config::format)},
       {"precision", string_key(&Config::precision)},
+      {"max_memory", {"a size such as \"4G\"", set_max_memory}},
       {"threads", {"an integer from 0 to 1024", set_threads}},
       {"weights_cache", {"true or false", set_weights_cache}},
   };

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <filesystem>
 #include <optional>
 #include <string>
@@ -19,7 +20,8 @@ struct Config {
   std::optional<std::string> format;      ///< their format
   std::optional<std::string> precision;
   std::optional<int> threads;
-  std::optional<bool> weights_cache;  ///< keep packed weights on disk
+  std::optional<bool> weights_cache;   ///< keep packed weights on disk
+  std::optional<uint64_t> max_memory;  ///< bytes for weights and working memory
 };
 
 /// Reads TOML text; `name` is for messages. Errors: kInvalidArgument with the line for bad syntax,

@@ -1,7 +1,8 @@
 #include "base/text.h"
 
 #include <algorithm>
-#include <cstdint>
+#include <charconv>
+#include <cmath>
 #include <numeric>
 
 namespace safelight {
@@ -60,6 +61,23 @@ std::string ascii_lower(std::string_view text) {
     if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
   }
   return lower;
+}
+
+std::optional<uint64_t> parse_bytes(std::string_view text) {
+  constexpr std::string_view kPowers = "kmgt";
+  const std::string lower = ascii_lower(trimmed(text));
+  double value = 0;
+  const auto [end, failure] = std::from_chars(lower.data(), lower.data() + lower.size(), value);
+  if (failure != std::errc() || !std::isfinite(value)) return std::nullopt;
+  std::string_view unit = trimmed({end, static_cast<size_t>(lower.data() + lower.size() - end)});
+  if (!unit.empty() && kPowers.find(unit[0]) != std::string_view::npos) {
+    value *= std::pow(1024.0, static_cast<double>(kPowers.find(unit[0]) + 1));
+    unit.remove_prefix(1);
+    if (unit.starts_with('i')) unit.remove_prefix(1);
+  }
+  if (unit != "" && unit != "b") return std::nullopt;
+  if (!(value >= 1 && value < 0x1p62)) return std::nullopt;
+  return static_cast<uint64_t>(value);
 }
 
 std::string_view nearest_name(std::string_view name,

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -20,6 +22,10 @@ std::string_view utf8_prefix(std::string_view utf8, size_t bytes);
 
 /// `text` without white space (ASCII) at both ends.
 std::string_view trimmed(std::string_view text);
+
+/// "4G", "3.5 GiB", "512M" or plain bytes; K, M, G and T are powers of 1024. Nothing for other
+/// text, and for less than one byte.
+std::optional<uint64_t> parse_bytes(std::string_view text);
 
 /// ASCII lower case of `text`; other bytes are kept.
 std::string ascii_lower(std::string_view text);

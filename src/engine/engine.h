@@ -28,7 +28,10 @@ Result<Precision> find_precision(std::string_view name);
 
 struct EngineOptions {
   Precision precision = Precision::kAuto;
-  int threads = 0;       ///< 0: one for each processor that this process may use
+  int threads = 0;  ///< 0: one for each processor that this process may use
+  /// Bytes that packed weights and working memory may take together; 0: what the machine has free.
+  /// Mapped files do not count: the system takes their memory back where it needs it.
+  uint64_t max_memory = 0;
   bool profile = false;  ///< time each step; costs a clock reading per step
   /// Where the fastest way to compute each layer is kept once it was measured. Empty: nothing is
   /// measured, and each layer is computed in the way that is mostly the fastest.
@@ -86,9 +89,13 @@ class Engine {
   virtual ~Engine() = default;
   virtual const DeviceInfo& device() const = 0;
   virtual std::shared_ptr<LoadedWeights> load(weights::BoundWeights weights) = 0;
-  /// Errors: kOutOfMemory before anything is run; kInternal where a kernel library refuses.
+  /// Errors: kOutOfMemory before working memory is taken, where it would pass what is free or
+  /// EngineOptions::max_memory; kInternal where a kernel library refuses.
   virtual Result<std::unique_ptr<Executable>> compile(
       const graph::Graph& graph, const std::shared_ptr<LoadedWeights>& weights) = 0;
+  /// Counts memory that the caller will take as the engine's own until the handle goes. Errors:
+  /// kOutOfMemory as for compile().
+  virtual Result<std::shared_ptr<void>> reserve(uint64_t bytes) = 0;
   /// Times of the steps since the engine was made or the profile cleared; empty without
   /// EngineOptions::profile.
   virtual const Profile& profile() const = 0;

@@ -36,6 +36,8 @@ constexpr std::array kOpNames = {
     "matmul",
     "conv2d",
     "group_norm",
+    "group_statistics",
+    "group_normalise",
     "layer_norm",
     "rms_norm",
     "softmax",
@@ -43,6 +45,9 @@ constexpr std::array kOpNames = {
     "geglu",
     "embedding",
     "timestep_embedding",
+    "token_slots",
+    "merge_tokens",
+    "unmerge_tokens",
     "reshape",
     "permute",
     "concat",
@@ -197,6 +202,28 @@ Value Graph::group_norm(Value x, Value weight, Value bias, int64_t groups, float
   return append(Op::kGroupNorm, {x, weight, bias}, sx, NormAttributes{groups, epsilon});
 }
 
+Value Graph::group_statistics(Value x, int64_t groups) {
+  const Shape& sx = checked(x, "group_statistics");
+  require(sx.size() >= 2 && groups > 0 && sx[1] % groups == 0, Op::kGroupStatistics,
+          fmt::format("needs x [B, C, ...] with C a multiple of {} groups", groups), {x});
+  return in_f32(
+      append(Op::kGroupStatistics, {x}, {sx[0], groups, 2}, NormAttributes{.groups = groups}));
+}
+
+Value Graph::group_normalise(Value x, Value statistics, Value weight, Value bias, float epsilon) {
+  const Shape& sx = checked(x, "group_normalise");
+  const Shape& given = checked(statistics, "group_normalise");
+  require(sx.size() >= 2 && given.size() == 3 && given[0] == sx[0] && given[2] == 2 &&
+              given[1] > 0 && sx[1] % given[1] == 0,
+          Op::kGroupNormalise, "needs x [B, C, ...] and statistics [B, groups, 2]",
+          {x, statistics});
+  require(checked(weight, "group_normalise") == Shape{sx[1]} &&
+              checked(bias, "group_normalise") == Shape{sx[1]},
+          Op::kGroupNormalise, "needs weight and bias [C]", {x, weight, bias});
+  return append(Op::kGroupNormalise, {x, weight, bias, statistics}, sx,
+                NormAttributes{given[1], epsilon});
+}
+
 Value Graph::layer_norm(Value x, Value weight, Value bias, float epsilon) {
   const Shape& sx = checked(x, "layer_norm");
   require(!sx.empty() && (!weight.valid() || shape(weight) == Shape{sx.back()}) &&
@@ -252,6 +279,33 @@ Value Graph::timestep_embedding(Value t, int64_t size, float max_period) {
           "needs t [B] and an even size", {t});
   return in_f32(
       append(Op::kTimestepEmbedding, {t}, {st[0], size}, TimestepAttributes{size, max_period}));
+}
+
+Value Graph::token_slots(Value scores, int64_t height, int64_t width, int64_t merged) {
+  const Shape& s = checked(scores, "token_slots");
+  const int64_t tokens = height * width, destinations = (height / 2) * (width / 2);
+  require(s.size() == 3 && height > 1 && width > 1 && s[1] == tokens && s[2] == destinations,
+          Op::kTokenSlots, fmt::format("needs scores [B, {}, {}]", tokens, destinations), {scores});
+  require(merged >= 0 && merged <= tokens - destinations, Op::kTokenSlots,
+          fmt::format("cannot merge {} tokens", merged), {scores});
+  return in_f32(
+      append(Op::kTokenSlots, {scores}, {s[0], tokens}, TokenAttributes{height, width, merged}));
+}
+
+Value Graph::merge_tokens(Value x, Value slots, int64_t kept) {
+  const Shape& sx = checked(x, "merge_tokens");
+  require(sx.size() == 3 && kept > 0 && kept <= sx[1] &&
+              checked(slots, "merge_tokens") == Shape{sx[0], sx[1]},
+          Op::kMergeTokens, "needs x [B, N, C] and slots [B, N]", {x, slots});
+  return append(Op::kMergeTokens, {x, slots}, {sx[0], kept, sx[2]});
+}
+
+Value Graph::unmerge_tokens(Value x, Value slots) {
+  const Shape& sx = checked(x, "unmerge_tokens");
+  const Shape& places = checked(slots, "unmerge_tokens");
+  require(sx.size() == 3 && places.size() == 2 && places[0] == sx[0], Op::kUnmergeTokens,
+          "needs x [B, kept, C] and slots [B, N]", {x, slots});
+  return append(Op::kUnmergeTokens, {x, slots}, {sx[0], places[1], sx[2]});
 }
 
 Value Graph::reshape(Value x, const Shape& shape) {

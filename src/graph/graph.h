@@ -54,6 +54,8 @@ enum class Op : uint8_t {
   kConv2d,
   // Normalisation
   kGroupNorm,
+  kGroupStatistics,
+  kGroupNormalise,
   kLayerNorm,
   kRmsNorm,
   kSoftmax,
@@ -62,6 +64,9 @@ enum class Op : uint8_t {
   kGeglu,
   kEmbedding,
   kTimestepEmbedding,
+  kTokenSlots,
+  kMergeTokens,
+  kUnmergeTokens,
   // Shape and movement
   kReshape,
   kPermute,
@@ -108,7 +113,7 @@ struct Conv2dAttributes {
   int64_t groups = 1;
 };
 struct NormAttributes {
-  int64_t groups = 1;  ///< kGroupNorm only
+  int64_t groups = 1;  ///< kGroupNorm, kGroupStatistics and kGroupNormalise only
   float epsilon = 1e-5F;
 };
 struct AttentionAttributes {
@@ -119,6 +124,11 @@ struct AttentionAttributes {
 struct TimestepAttributes {
   int64_t size = 0;
   float max_period = 10000;
+};
+/// Token merging over a picture of height x width tokens.
+struct TokenAttributes {
+  int64_t height = 0, width = 0;
+  int64_t merged = 0;  ///< tokens that give up their place
 };
 struct AxisAttributes {
   int64_t axis = 0, begin = 0, end = 0;  ///< begin and end: kSlice only
@@ -133,7 +143,8 @@ struct UpsampleAttributes {
 using Attributes =
     std::variant<std::monostate, NameAttributes, ConstantAttributes, ScalarAttributes,
                  MatMulAttributes, Padding, Conv2dAttributes, NormAttributes, AttentionAttributes,
-                 TimestepAttributes, AxisAttributes, ShapeAttributes, UpsampleAttributes>;
+                 TimestepAttributes, TokenAttributes, AxisAttributes, ShapeAttributes,
+                 UpsampleAttributes>;
 
 struct Node {
   Op op = Op::kInput;
@@ -195,6 +206,11 @@ class Graph {
   /// x [B, C, ...], weight and bias [C]; statistics over each of `groups` groups of channels and
   /// all positions.
   Value group_norm(Value x, Value weight, Value bias, int64_t groups, float epsilon);
+  /// group_norm in two: x [B, C, ...] -> [B, groups, 2], mean and variance of each group, in
+  /// float32
+  Value group_statistics(Value x, int64_t groups);
+  /// and x with such statistics, its own or others, [B, groups, 2] -> normalised.
+  Value group_normalise(Value x, Value statistics, Value weight, Value bias, float epsilon);
   /// Over the last dimension; weight and bias [C] or absent.
   Value layer_norm(Value x, Value weight, Value bias, float epsilon);
   Value rms_norm(Value x, Value weight, float epsilon);
@@ -210,6 +226,18 @@ class Graph {
   Value embedding(Value ids, Value table);
   /// t [B] -> [B, size], in float32
   Value timestep_embedding(Value t, int64_t size, float max_period = 10000);
+
+  /// Token merging (Bolya & Hoffman 2023). The tokens of a picture are cut in windows of 2 x 2,
+  /// whose first tokens are the destinations. scores [B, height * width, destinations]: how alike
+  /// each token is to each destination. The `merged` tokens with the highest score of all that are
+  /// no destination (the first of equal ones) share the place of the destination that they are most
+  /// like; the others keep places of their own, in order. -> the place of each token,
+  /// [B, height * width], in float32
+  Value token_slots(Value scores, int64_t height, int64_t width, int64_t merged);
+  /// x [B, N, C], slots [B, N] -> [B, kept, C]: the mean of the tokens with each place
+  Value merge_tokens(Value x, Value slots, int64_t kept);
+  /// x [B, kept, C], slots [B, N] -> [B, N, C]: each token's place
+  Value unmerge_tokens(Value x, Value slots);
 
   Value reshape(Value x, const Shape& shape);  ///< same number of elements
   Value permute(Value x, Shape order);

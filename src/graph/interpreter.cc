@@ -162,6 +162,30 @@ void conv2d(const Node& node, const Operands& in, Tensor& out) {
   });
 }
 
+struct Moments {
+  double mean = 0, variance = 0;
+};
+
+Moments moments(const float* values, int64_t count) {
+  Moments result;
+  for (int64_t i = 0; i < count; ++i) result.mean += values[i];
+  result.mean /= static_cast<double>(count);
+  for (int64_t i = 0; i < count; ++i)
+    result.variance += (values[i] - result.mean) * (values[i] - result.mean);
+  result.variance /= static_cast<double>(count);
+  return result;
+}
+
+void group_statistics(const Node& node, const Operands& in, Tensor& out) {
+  const int64_t groups = node.shape[0] * node.shape[1], span = in[0]->size() / groups;
+  for (int64_t g = 0; g < groups; ++g) {
+    const auto [mean, variance] = moments(in[0]->begin() + g * span, span);
+    out.data[2 * g] = static_cast<float>(mean);
+    out.data[2 * g + 1] = static_cast<float>(variance);
+  }
+}
+
+/// kGroupNorm, and kGroupNormalise, whose fourth operand has the statistics.
 void group_norm(const Node& node, const Operands& in, Tensor& out) {
   const auto& [groups, epsilon] = node.as<NormAttributes>();
   const Tensor& x = *in[0];
@@ -169,11 +193,10 @@ void group_norm(const Node& node, const Operands& in, Tensor& out) {
   const int64_t span = channels / groups * positions;
   for (int64_t g = 0; g < node.shape[0] * groups; ++g) {
     const float* from = x.begin() + g * span;
-    double mean = 0, variance = 0;
-    for (int64_t i = 0; i < span; ++i) mean += from[i];
-    mean /= static_cast<double>(span);
-    for (int64_t i = 0; i < span; ++i) variance += (from[i] - mean) * (from[i] - mean);
-    const double scale = 1 / std::sqrt(variance / static_cast<double>(span) + epsilon);
+    const bool given = node.op == Op::kGroupNormalise;
+    const auto [mean, variance] =
+        given ? Moments{in[3]->data[2 * g], in[3]->data[2 * g + 1]} : moments(from, span);
+    const double scale = 1 / std::sqrt(variance + epsilon);
     for (int64_t i = 0; i < span; ++i) {
       const int64_t c = g % groups * (channels / groups) + i / positions;
       out.data[g * span + i] =
@@ -266,6 +289,61 @@ void timestep_embedding(const Node& node, const Operands& in, Tensor& out) {
       out.data[b * size + i] = static_cast<float>(std::cos(angle));
       out.data[b * size + half + i] = static_cast<float>(std::sin(angle));
     }
+  }
+}
+
+bool is_destination(const TokenAttributes& tokens, int64_t n) {
+  const int64_t y = n / tokens.width, x = n % tokens.width;
+  return y % 2 == 0 && x % 2 == 0 && y + 1 < tokens.height && x + 1 < tokens.width;
+}
+
+void token_slots(const Node& node, const Operands& in, Tensor& out) {
+  const auto& tokens = node.as<TokenAttributes>();
+  const int64_t count = node.shape[1], destinations = in[0]->shape[2];
+  for (int64_t b = 0; b < node.shape[0]; ++b) {
+    const float* scores = in[0]->begin() + b * count * destinations;
+    const auto best = [&](int64_t n) {
+      return std::max_element(scores + n * destinations, scores + (n + 1) * destinations);
+    };
+    std::vector<int64_t> order, destination_tokens;
+    for (int64_t n = 0; n < count; ++n)
+      (is_destination(tokens, n) ? destination_tokens : order).push_back(n);
+    std::stable_sort(order.begin(), order.end(),
+                     [&](int64_t a, int64_t c) { return *best(a) > *best(c); });
+    float* slots = out.begin() + b * count;
+    std::fill(slots, slots + count, -1.0F);
+    order.resize(static_cast<size_t>(tokens.merged));
+    const auto merges = [&](int64_t n) {
+      return std::find(order.begin(), order.end(), n) != order.end();
+    };
+    float next = 0;
+    for (int64_t n = 0; n < count; ++n) {
+      if (!merges(n)) slots[n] = next++;
+    }
+    for (const int64_t n : order)
+      slots[n] = slots[destination_tokens[best(n) - (scores + n * destinations)]];
+  }
+}
+
+/// kMergeTokens and kUnmergeTokens.
+void move_tokens(const Node& node, const Operands& in, Tensor& out) {
+  const bool merges = node.op == Op::kMergeTokens;
+  const int64_t many = in[1]->shape[1], channels = node.shape[2],
+                few = merges ? node.shape[1] : in[0]->shape[1];
+  for (int64_t b = 0; b < node.shape[0]; ++b) {
+    const float* slots = in[1]->begin() + b * many;
+    for_each_index({merges ? few : many, channels}, [&](const Shape& index) {
+      double sum = 0, count = 0;
+      for (int64_t n = 0; merges && n < many; ++n) {
+        if (slots[n] != static_cast<float>(index[0])) continue;
+        sum += in[0]->data[(b * many + n) * channels + index[1]];
+        count += 1;
+      }
+      out.data[(b * node.shape[1] + index[0]) * channels + index[1]] = static_cast<float>(
+          merges ? sum / count
+                 : in[0]->data[(b * few + static_cast<int64_t>(slots[index[0]])) * channels +
+                               index[1]]);
+    });
   }
 }
 
@@ -374,7 +452,10 @@ void evaluate(const Node& node, const Operands& in, Tensor& out) {
       return matmul(node, in, out);
     case Op::kConv2d:
       return conv2d(node, in, out);
+    case Op::kGroupStatistics:
+      return group_statistics(node, in, out);
     case Op::kGroupNorm:
+    case Op::kGroupNormalise:
       return group_norm(node, in, out);
     case Op::kLayerNorm:
     case Op::kRmsNorm:
@@ -388,6 +469,11 @@ void evaluate(const Node& node, const Operands& in, Tensor& out) {
       return embedding(in, out);
     case Op::kTimestepEmbedding:
       return timestep_embedding(node, in, out);
+    case Op::kTokenSlots:
+      return token_slots(node, in, out);
+    case Op::kMergeTokens:
+    case Op::kUnmergeTokens:
+      return move_tokens(node, in, out);
     case Op::kReshape:
       out.data = in[0]->data;
       return;

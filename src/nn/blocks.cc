@@ -36,10 +36,21 @@ ResBlock::ResBlock(int64_t in, int64_t out)
       conv2(out, out, 3),
       nin_shortcut(shortcut(in, out)) {}
 
+Value ResBlock::first(Graph& graph, Value x, Value statistics) const {
+  return conv1(graph, graph.silu(norm1(graph, x, statistics)));
+}
+
+Value ResBlock::second(Graph& graph, Value h, Value statistics) const {
+  return conv2(graph, graph.silu(norm2(graph, h, statistics)));
+}
+
+Value ResBlock::skip(Graph& graph, Value x) const {
+  return nin_shortcut ? (*nin_shortcut)(graph, x) : x;
+}
+
 Value ResBlock::operator()(Graph& graph, Value x) const {
-  Value h = conv1(graph, graph.silu(norm1(graph, x)));
-  h = conv2(graph, graph.silu(norm2(graph, h)));
-  return graph.add(nin_shortcut ? (*nin_shortcut)(graph, x) : x, h);
+  const Value h = second(graph, first(graph, x));
+  return graph.add(skip(graph, x), h);
 }
 
 PixelAttention::PixelAttention(int64_t channels)

@@ -61,6 +61,11 @@ struct ResBlock {
   ResBlock(int64_t in, int64_t out);
   Value operator()(Graph& graph, Value x) const;  ///< [B, in, H, W] -> [B, out, H, W]
 
+  /// The block in parts: add(skip(x), second(first(x))). `statistics`: see GroupNorm.
+  Value first(Graph& graph, Value x, Value statistics = {}) const;
+  Value second(Graph& graph, Value h, Value statistics = {}) const;
+  Value skip(Graph& graph, Value x) const;
+
   template <class Visitor>
   void visit(Visitor& visitor) {
     visitor("norm1", norm1);

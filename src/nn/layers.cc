@@ -22,8 +22,10 @@ Value Conv2d::operator()(Graph& graph, Value x) const {
 GroupNorm::GroupNorm(int64_t channels, float eps, int64_t group_count)
     : weight{"", {channels}}, bias{"", {channels}}, groups(group_count), epsilon(eps) {}
 
-Value GroupNorm::operator()(Graph& graph, Value x) const {
-  return graph.group_norm(x, use(graph, weight), use(graph, bias), groups, epsilon);
+Value GroupNorm::operator()(Graph& graph, Value x, Value statistics) const {
+  const Value scale = use(graph, weight), shift = use(graph, bias);
+  if (!statistics.valid()) return graph.group_norm(x, scale, shift, groups, epsilon);
+  return graph.group_normalise(x, statistics, scale, shift, epsilon);
 }
 
 LayerNorm::LayerNorm(int64_t size, float eps)

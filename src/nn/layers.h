@@ -44,7 +44,9 @@ struct GroupNorm {
   float epsilon;
 
   GroupNorm(int64_t channels, float epsilon, int64_t groups = 32);
-  Value operator()(Graph& graph, Value x) const;  ///< [B, C, ...] -> same
+  /// [B, C, ...] -> same. `statistics` [B, groups, 2] are normalised by instead of x's own: those
+  /// of a whole of which x is a part.
+  Value operator()(Graph& graph, Value x, Value statistics = {}) const;
 
   template <class Visitor>
   void visit(Visitor& visitor) {

@@ -1,5 +1,7 @@
 #include "nn/transformer.h"
 
+#include <algorithm>
+
 namespace safelight::nn {
 
 CrossAttention::CrossAttention(int64_t size, int64_t context, int64_t head_count)
@@ -29,9 +31,37 @@ CrossTransformerBlock::CrossTransformerBlock(int64_t size, int64_t context, int6
       norm2(size),
       norm3(size) {}
 
-Value CrossTransformerBlock::operator()(Graph& graph, Value x, const KeyValue& context) const {
+TokenMerging TokenMerging::of_ratio(int64_t height, int64_t width, double ratio) {
+  const int64_t tokens = height * width, destinations = (height / 2) * (width / 2);
+  if (destinations == 0) return {};
+  const auto wanted = static_cast<int64_t>(static_cast<double>(tokens) * ratio);
+  return {height, width, std::min(wanted, tokens - destinations)};
+}
+
+Value TokenMerging::slots(Graph& graph, Value tokens) const {
+  const graph::Shape size = graph.shape(tokens);
+  const int64_t rows = height / 2, columns = width / 2;
+  // The cosine of two tokens, up to a factor that all have.
+  const Value directions = graph.rms_norm(tokens, {}, 1e-12F);
+  Value first = graph.reshape(directions, {size[0], height, width, size[2]});
+  first = graph.slice(graph.slice(first, 1, 0, 2 * rows), 2, 0, 2 * columns);
+  first = graph.reshape(first, {size[0], rows, 2, columns, 2, size[2]});
+  first = graph.slice(graph.slice(first, 2, 0, 1), 4, 0, 1);
+  first = graph.reshape(first, {size[0], rows * columns, size[2]});
+  const Value scores = graph.in_f32(graph.matmul(directions, first, true));  // [B, N, windows]
+  return graph.token_slots(scores, height, width, merged);
+}
+
+Value CrossTransformerBlock::operator()(Graph& graph, Value x, const KeyValue& context,
+                                        const TokenMerging& merging) const {
   const Value h = norm1(graph, x);
-  x = graph.add(x, attn1(graph, h, attn1.keys(graph, h)));
+  if (merging.merged > 0) {
+    const Value slots = merging.slots(graph, x);
+    const Value few = graph.merge_tokens(h, slots, merging.kept());  // [B, kept, size]
+    x = graph.add(x, graph.unmerge_tokens(attn1(graph, few, attn1.keys(graph, few)), slots));
+  } else {
+    x = graph.add(x, attn1(graph, h, attn1.keys(graph, h)));
+  }
   x = graph.add(x, attn2(graph, norm2(graph, x), context));
   return graph.add(x, ff(graph, norm3(graph, x)));
 }
@@ -42,12 +72,15 @@ SpatialTransformer::SpatialTransformer(int64_t channels, int64_t context, int64_
   for (int64_t i = 0; i < depth; ++i) transformer_blocks.emplace_back(channels, context, heads);
 }
 
-Value SpatialTransformer::operator()(Graph& graph, Value x, const KeyValue* keys) const {
+Value SpatialTransformer::operator()(Graph& graph, Value x, const KeyValue* keys,
+                                     double merging) const {
   const graph::Shape size = graph.shape(x);
+  const TokenMerging tokens = TokenMerging::of_ratio(size[2], size[3], merging);
   Value h = graph.permute(norm(graph, x), {0, 2, 3, 1});        // [B, H, W, C]
   h = graph.reshape(h, {size[0], size[2] * size[3], size[1]});  // [B, HW, C]
   h = proj_in(graph, h);
-  for (const CrossTransformerBlock& block : transformer_blocks) h = block(graph, h, *keys++);
+  for (const CrossTransformerBlock& block : transformer_blocks)
+    h = block(graph, h, *keys++, tokens);
   h = graph.reshape(proj_out(graph, h), {size[0], size[2], size[3], size[1]});
   return graph.add(x, graph.permute(h, {0, 3, 1, 2}));  // [B, C, H, W]
 }

@@ -59,6 +59,19 @@ struct GatedFeedForward {
   }
 };
 
+/// Tokens of a picture that share a place in self-attention (Bolya & Hoffman 2023, as tomesd merges
+/// without chance): those most like the first token of any window of 2 x 2.
+struct TokenMerging {
+  int64_t height = 0, width = 0;  ///< of the picture, in tokens
+  int64_t merged = 0;             ///< tokens that give up their place
+
+  /// `ratio`: of all tokens, at most those that are first in no window.
+  static TokenMerging of_ratio(int64_t height, int64_t width, double ratio);
+  /// tokens [B, N, C] -> the place of each, [B, N]
+  Value slots(Graph& graph, Value tokens) const;
+  int64_t kept() const { return height * width - merged; }
+};
+
 /// Self-attention, cross-attention and feed-forward, each on a layer norm and added (LDM's
 /// BasicTransformerBlock).
 struct CrossTransformerBlock {
@@ -68,7 +81,9 @@ struct CrossTransformerBlock {
   LayerNorm norm1, norm2, norm3;
 
   CrossTransformerBlock(int64_t size, int64_t context, int64_t heads);
-  Value operator()(Graph& graph, Value x, const KeyValue& context) const;  ///< [B, N, size] -> same
+  /// [B, N, size] -> same
+  Value operator()(Graph& graph, Value x, const KeyValue& context,
+                   const TokenMerging& merging = {}) const;
 
   template <class Visitor>
   void visit(Visitor& visitor) {
@@ -89,8 +104,9 @@ struct SpatialTransformer {
   Linear proj_out;
 
   SpatialTransformer(int64_t channels, int64_t context, int64_t heads, int64_t depth);
-  /// x [B, C, H, W], one KeyValue a block -> [B, C, H, W]
-  Value operator()(Graph& graph, Value x, const KeyValue* keys) const;
+  /// x [B, C, H, W], one KeyValue a block -> [B, C, H, W]. `merging`: ratio of the tokens that are
+  /// merged for self-attention.
+  Value operator()(Graph& graph, Value x, const KeyValue* keys, double merging = 0) const;
 
   template <class Visitor>
   void visit(Visitor& visitor) {

@@ -26,6 +26,14 @@ struct ModelTraits {
 /// A prompt as the denoiser reads it: [1, T, C].
 using Conditioning = Tensor;
 
+/// Ways to do less work in the steps, all off by default; docs/speed.md tells what each gains and
+/// how far its pictures are from the exact ones.
+struct LessWork {
+  double token_merging = 0;    ///< ratio of tokens merged for self-attention (Bolya & Hoffman 2023)
+  int64_t cache_interval = 1;  ///< of so many steps one runs the whole network (Ma et al. 2023)
+  int64_t cache_depth = 1;  ///< input and output blocks that run in every step; at most all but one
+};
+
 /// The denoiser, made ready for some conditionings and a size.
 class Predictor {
  public:
@@ -34,6 +42,8 @@ class Predictor {
   /// -> the network's output [N, C, h, w]. Errors: kCancelled.
   virtual Result<Tensor> operator()(const Tensor& x, double timestep,
                                     const engine::StopFlag* stop) = 0;
+  /// Which step of the run the next calls are of, for LessWork::cache_interval.
+  virtual void enter_step(int64_t step) = 0;
 };
 
 /// A latent diffusion model on an engine. One thread at a time.
@@ -54,7 +64,7 @@ class LatentModel {
   /// tokens.
   virtual Result<std::unique_ptr<Predictor>> predictor(
       const std::vector<const Conditioning*>& conditionings, int64_t height, int64_t width,
-      const engine::StopFlag* stop) = 0;
+      const engine::StopFlag* stop, const LessWork& less_work = {}) = 0;
 
   /// Latents [N, C, h, w] as samplers leave them -> pictures [N, 3, H, W], about [-1, 1].
   virtual Result<Tensor> decode(const Tensor& latents, const engine::StopFlag* stop) = 0;

@@ -1,10 +1,14 @@
 #include "pipelines/sd1_model.h"
 
 #include <algorithm>
+#include <array>
 #include <map>
+#include <optional>
 
 #include "models/sd1/graphs.h"
 #include "models/sd1/sd1.h"
+#include "pipelines/executable_cache.h"
+#include "pipelines/picture_decoder.h"
 
 namespace safelight::pipelines {
 namespace {
@@ -12,34 +16,6 @@ namespace {
 using engine::Executable;
 using graph::Graph;
 using graph::Value;
-
-/// Compiled graphs by their shape; the least recently made goes when there are too many.
-template <class Key>
-class ExecutableCache {
- public:
-  /// The executable for `key`; `build` makes its graph.
-  template <class Build>
-  Result<Executable*> get(const Key& key, engine::Engine& engine,
-                          const std::shared_ptr<engine::LoadedWeights>& weights, Build build) {
-    const auto found = executables_.find(key);
-    if (found != executables_.end()) return found->second.get();
-    Graph graph;
-    build(graph);
-    auto compiled = engine.compile(graph, weights);
-    if (!compiled) return compiled.error();
-    if (order_.size() >= kKept) {
-      executables_.erase(order_.front());
-      order_.erase(order_.begin());
-    }
-    order_.push_back(key);
-    return (executables_[key] = std::move(*compiled)).get();
-  }
-
- private:
-  static constexpr size_t kKept = 4;
-  std::map<Key, std::unique_ptr<Executable>> executables_;
-  std::vector<Key> order_;
-};
 
 /// A network, its weights on the engine, and its compiled graphs.
 template <class Network, class Key>
@@ -52,28 +28,49 @@ struct Part {
       : network(std::move(bound.network)), weights(engine.load(std::move(bound.weights))) {}
 };
 
+constexpr size_t kKeysInput = 2;  // the denoiser's first input of keys and values
+
 /// `count` copies of [1, ...] as [count, ...].
 void append_to_batch(const Tensor& one, Tensor& batch) {
   batch.data.insert(batch.data.end(), one.begin(), one.end());
   batch.shape[0] += 1;
 }
 
+/// Runs the whole network, or with `shallow` its outer blocks alone where what the inner ones gave
+/// is less than `interval` steps old. All evaluations of a step are of one kind.
 class Sd1Predictor : public Predictor {
  public:
-  explicit Sd1Predictor(Executable* executable, int64_t pictures)
-      : executable_(executable), timesteps_({pictures}) {}
+  Sd1Predictor(std::shared_ptr<Executable> whole, std::shared_ptr<Executable> shallow,
+               size_t inner_input, int64_t interval, int64_t pictures)
+      : whole_(std::move(whole)),
+        shallow_(std::move(shallow)),
+        inner_input_(inner_input),
+        interval_(interval),
+        timesteps_({pictures}) {}
 
   Result<Tensor> operator()(const Tensor& x, double timestep,
                             const engine::StopFlag* stop) override {
+    const bool reuses =
+        shallow_ && whole_step_ && *whole_step_ < step_ && step_ < *whole_step_ + interval_;
+    Executable& executable = reuses ? *shallow_ : *whole_;
     std::fill(timesteps_.begin(), timesteps_.end(), static_cast<float>(timestep));
-    executable_->set_input(0, x);
-    executable_->set_input(1, timesteps_);
-    if (Status done = executable_->run(stop); !done) return done.error();
-    return executable_->output(0);
+    executable.set_input(0, x);
+    executable.set_input(1, timesteps_);
+    if (Status done = executable.run(stop); !done) return done.error();
+    if (shallow_ && !reuses) {
+      shallow_->set_input(inner_input_, whole_->output(1));
+      whole_step_ = step_;
+    }
+    return executable.output(0);
   }
 
+  void enter_step(int64_t step) override { step_ = step; }
+
  private:
-  Executable* executable_;
+  std::shared_ptr<Executable> whole_, shallow_;
+  size_t inner_input_;
+  int64_t interval_, step_ = 0;
+  std::optional<int64_t> whole_step_;  // the last one that ran the whole network
   Tensor timesteps_;
 };
 
@@ -88,7 +85,7 @@ class Sd1Model : public LatentModel {
                 .schedule = diffusion::NoiseSchedule::sd1()},
         text_(engine, std::move(model.text)),
         unet_(engine, std::move(model.unet)),
-        autoencoder_(engine, std::move(model.autoencoder)) {}
+        decoder_(engine, std::move(model.autoencoder)) {}
 
   const ModelTraits& traits() const override { return traits_; }
   void set_own_size(int64_t width, int64_t height) override {
@@ -96,7 +93,7 @@ class Sd1Model : public LatentModel {
     traits_.height = height;
   }
   uint64_t bytes() const override {
-    return text_.weights->bytes() + unet_.weights->bytes() + autoencoder_.weights->bytes();
+    return text_.weights->bytes() + unet_.weights->bytes() + decoder_.bytes();
   }
 
   Result<Conditioning> encode(const std::vector<text::TokenChunk>& chunks, int64_t clip_skip,
@@ -125,41 +122,43 @@ class Sd1Model : public LatentModel {
 
   Result<std::unique_ptr<Predictor>> predictor(
       const std::vector<const Conditioning*>& conditionings, int64_t height, int64_t width,
-      const engine::StopFlag* stop) override {
+      const engine::StopFlag* stop, const LessWork& less_work) override {
     const auto pictures = static_cast<int64_t>(conditionings.size());
     const int64_t tokens = conditionings[0]->shape[1];
-    const auto executable = unet_.executables.get(
-        {pictures, height, width, tokens}, engine_, unet_.weights, [&](Graph& graph) {
-          models::sd1::build_denoiser(graph, unet_.network, pictures, height, width, tokens);
-        });
-    if (!executable) return executable.error();
-    if (Status set = set_keys(**executable, conditionings, stop); !set) return set.error();
-    return std::unique_ptr<Predictor>(std::make_unique<Sd1Predictor>(*executable, pictures));
+    models::sd1::DenoiserOptions options{.token_merging = less_work.token_merging};
+    if (less_work.cache_interval > 1)
+      options.outer_blocks = std::min(less_work.cache_depth, unet_.network.most_outer_blocks());
+    const auto make = [&](bool shallow) {
+      options.shallow = shallow;
+      return unet_.executables.get({{pictures, height, width, tokens}, options}, engine_,
+                                   unet_.weights, [&](Graph& graph) {
+                                     models::sd1::build_denoiser(graph, unet_.network, pictures,
+                                                                 height, width, tokens, options);
+                                   });
+    };
+    const auto whole = make(false);
+    if (!whole) return whole.error();
+    std::vector<std::shared_ptr<Executable>> executables{*whole};
+    if (options.outer_blocks > 0) {
+      const auto shallow = make(true);
+      if (!shallow) return shallow.error();
+      executables.push_back(*shallow);
+    }
+    if (Status set = set_keys(executables, conditionings, stop); !set) return set.error();
+    executables.resize(2);
+    return std::unique_ptr<Predictor>(std::make_unique<Sd1Predictor>(
+        executables[0], executables[1], kKeysInput + 2 * unet_.network.key_sizes().size(),
+        less_work.cache_interval, pictures));
   }
 
   Result<Tensor> decode(const Tensor& latents, const engine::StopFlag* stop) override {
-    const int64_t height = latents.shape[2], width = latents.shape[3],
-                  size = latents.size() / latents.shape[0];
-    const auto executable = autoencoder_.executables.get(
-        {height, width}, engine_, autoencoder_.weights, [&](Graph& graph) {
-          models::sd1::build_decoder(graph, autoencoder_.network, 1, height, width);
-        });
-    if (!executable) return executable.error();
-    // One picture at a time: the decoder's memory is the largest of all.
-    Tensor pictures({0, 3, height * traits_.factor, width * traits_.factor});
-    for (int64_t i = 0; i < latents.shape[0]; ++i) {
-      Tensor latent({1, latents.shape[1], height, width});
-      std::copy_n(latents.begin() + i * size, size, latent.begin());
-      (*executable)->set_input(0, latent);
-      if (Status done = (*executable)->run(stop); !done) return done.error();
-      append_to_batch((*executable)->output(0), pictures);
-    }
-    return pictures;
+    return decoder_.decode(latents, stop);
   }
 
  private:
-  /// Computes keys and values of each distinct conditioning once and gives them to the denoiser.
-  Status set_keys(Executable& denoiser, const std::vector<const Conditioning*>& conditionings,
+  /// Computes keys and values of each distinct conditioning once and gives them to the denoisers.
+  Status set_keys(const std::vector<std::shared_ptr<Executable>>& denoisers,
+                  const std::vector<const Conditioning*>& conditionings,
                   const engine::StopFlag* stop) {
     const graph::Shape shape = conditionings[0]->shape;
     const auto executable = keys_.get(shape[1], engine_, unet_.weights, [&](Graph& graph) {
@@ -186,16 +185,18 @@ class Sd1Model : public LatentModel {
         append_to_batch(keys[i], batch[i]);
       }
     }
-    for (size_t i = 0; i < count; ++i) denoiser.set_input(2 + i, batch[i]);
+    for (const std::shared_ptr<Executable>& denoiser : denoisers) {
+      for (size_t i = 0; i < count; ++i) denoiser->set_input(kKeysInput + i, batch[i]);
+    }
     return {};
   }
 
   engine::Engine& engine_;
   ModelTraits traits_;
   Part<models::clip::TextEncoder, int64_t> text_;
-  Part<models::unet::UNet, std::array<int64_t, 4>> unet_;
+  Part<models::unet::UNet, std::pair<std::array<int64_t, 4>, models::sd1::DenoiserOptions>> unet_;
   ExecutableCache<int64_t> keys_;
-  Part<models::autoencoder_kl::AutoencoderKL, std::array<int64_t, 2>> autoencoder_;
+  PictureDecoder decoder_;
 };
 
 }  // namespace

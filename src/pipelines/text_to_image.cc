@@ -85,6 +85,7 @@ class GuidedDenoiser {
 
   Result<Tensor> operator()(const Tensor& x, double sigma, double timestep) {
     const Tensor input = diffusion::scaled(x, NoiseSchedule::input_scale(sigma));
+    step_ = evaluations_ == 1 ? steps_done_ : calls_ / evaluations_;
     const auto output = acts() ? guided(input, timestep) : plain(input, timestep);
     ++calls_;
     if (!output) return output;
@@ -96,8 +97,7 @@ class GuidedDenoiser {
  private:
   bool acts() const {
     if (request_.cfg_scale == 1) return false;
-    const int64_t step = evaluations_ == 1 ? steps_done_ : calls_ / evaluations_;
-    return diffusion::guidance_acts(step, request_.steps, request_.guidance_start,
+    return diffusion::guidance_acts(step_, request_.steps, request_.guidance_start,
                                     request_.guidance_end);
   }
 
@@ -107,6 +107,7 @@ class GuidedDenoiser {
       conditionings.resize(static_cast<size_t>(2 * pictures_), &cond_);
       if (Status made = make(both_, conditionings, input); !made) return made.error();
     }
+    both_->enter_step(step_);
     const auto output = (*both_)(joined(input, input), timestep, stop_);
     if (!output) return output;
     const Tensor uncond = part(*output, 0, pictures_), cond = part(*output, pictures_, pictures_);
@@ -120,12 +121,16 @@ class GuidedDenoiser {
       const std::vector<const Conditioning*> conditionings(static_cast<size_t>(pictures_), &cond_);
       if (Status made = make(alone_, conditionings, input); !made) return made.error();
     }
+    alone_->enter_step(step_);
     return (*alone_)(input, timestep, stop_);
   }
 
   Status make(std::unique_ptr<Predictor>& predictor,
               const std::vector<const Conditioning*>& conditionings, const Tensor& input) {
-    auto made = model_.predictor(conditionings, input.shape[2], input.shape[3], stop_);
+    auto made = model_.predictor(conditionings, input.shape[2], input.shape[3], stop_,
+                                 {.token_merging = request_.token_merging_ratio,
+                                  .cache_interval = request_.deep_cache_interval,
+                                  .cache_depth = request_.deep_cache_depth});
     if (!made) return made.error();
     predictor = std::move(*made);
     return {};
@@ -137,7 +142,7 @@ class GuidedDenoiser {
   const engine::StopFlag* stop_;
   Conditioning cond_, uncond_;
   std::unique_ptr<Predictor> both_, alone_;
-  int64_t calls_ = 0, steps_done_ = 0;
+  int64_t calls_ = 0, steps_done_ = 0, step_ = 0;
 };
 
 diffusion::NoiseOptions noise_options(const Request& request, const ModelTraits& traits,

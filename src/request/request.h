@@ -37,8 +37,11 @@ struct Request {
   std::string emphasis = "original";
   double cfg_rescale = 0;
   double guidance_start = 0,
-         guidance_end = 1;    ///< fractions of the steps between which guidance acts
-  std::optional<double> eta;  ///< the sampler's own when not given
+         guidance_end = 1;          ///< fractions of the steps between which guidance acts
+  double token_merging_ratio = 0;   ///< of the tokens, merged for self-attention; 0 for off
+  int64_t deep_cache_interval = 1;  ///< of so many steps one runs the whole network; 1 for off
+  int64_t deep_cache_depth = 1;     ///< blocks at each end that run in every step
+  std::optional<double> eta;        ///< the sampler's own when not given
   double s_churn = 0;
   double s_tmin = 0;
   double s_tmax = std::numeric_limits<double>::infinity();

@@ -18,6 +18,9 @@ expect_error 2 "steps is 'many'; a whole number is needed" generate a --steps ma
 expect_error 2 "width is 100; it must be a multiple of 8, such as 96 or 104" generate a --width 100
 expect_error 2 "height is 8; at least 64 is needed" generate a --height 8
 expect_error 2 "precision" generate a --precision fp8
+expect_error 2 "--max-memory is 'much'; a size such as 4G" generate a --max-memory much
+SAFELIGHT_MAX_MEMORY=x expect_error 2 "SAFELIGHT_MAX_MEMORY is 'x'" generate a
+expect_error 2 "token_merging_ratio" generate a --token-merging-ratio 0.95
 expect_error 2 "cfg_scale is 'nan'; a number is needed" generate a --cfg-scale nan
 expect_error 2 "prompt is not valid UTF-8 at byte 1" generate $'a\xff'
 

@@ -15,6 +15,7 @@ text=$(safelight generate --help)
 for flag in --negative-prompt --model --steps --sampler --schedule --cfg-scale --seed --width --height --batch-size \
   --batch-count --clip-skip --subseed --subseed-strength --noise-source --eta-noise-seed-delta --emphasis --cfg-rescale \
   --guidance-start --guidance-end --eta --s-churn --s-tmin --s-tmax --s-noise --request --output --output-dir --pattern \
-  --format --quality --no-metadata --json --quiet --models-dir --precision --threads --profile; do
+  --format --quality --no-metadata --json --quiet --models-dir --precision --threads --max-memory \
+  --token-merging-ratio --deep-cache-interval --deep-cache-depth --profile; do
   [[ $text == *"$flag"* ]] || fail "generate --help does not have $flag"
 done

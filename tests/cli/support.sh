@@ -6,7 +6,7 @@ build=$2
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 export HOME=$scratch/home
-unset XDG_CONFIG_HOME XDG_CACHE_HOME XDG_DATA_HOME SAFELIGHT_MODELS_DIR
+unset XDG_CONFIG_HOME XDG_CACHE_HOME XDG_DATA_HOME SAFELIGHT_MODELS_DIR SAFELIGHT_MAX_MEMORY
 mkdir -p "$HOME" "$scratch/work"
 cd "$scratch/work"
 

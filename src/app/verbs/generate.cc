@@ -14,6 +14,7 @@
 
 #include "app/library.h"
 #include "app/output.h"
+#include "app/paths.h"
 #include "app/progress.h"
 #include "app/signals.h"
 #include "app/verbs/verbs.h"
@@ -21,6 +22,7 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "base/log.h"
+#include "base/text.h"
 #include "diffusion/sampler.h"
 #include "request/infotext.h"
 #include "studio/studio.h"
@@ -42,7 +44,7 @@ struct Options {
   std::string file, format;
   bool no_metadata = false;
   std::vector<std::string> models_dirs;
-  std::string precision;
+  std::string precision, max_memory;
   int threads = 0;
   bool weights_cache = false, profile = false, quiet = false, json = false;
 };
@@ -92,15 +94,31 @@ Status check_sampler(const request::Request& request) {
   return {};
 }
 
+/// Of --max-memory, SAFELIGHT_MAX_MEMORY or the configuration, in this order; 0 for none.
+Result<uint64_t> memory_budget(const Options& options, const Config& config) {
+  std::string name = "--max-memory", text = options.max_memory;
+  if (text.empty()) {
+    name = "SAFELIGHT_MAX_MEMORY";
+    text = process_environment(name.c_str()).value_or("");
+  }
+  if (text.empty()) return config.max_memory.value_or(0);
+  if (const auto bytes = parse_bytes(text)) return *bytes;
+  return Error{ErrorCode::kInvalidArgument,
+               fmt::format("{} is '{}'; a size such as 4G or 512M is needed", name, text)};
+}
+
 Result<engine::EngineOptions> engine_options(const Options& options, const Library& library) {
   const Config& config = library.config;
   const std::string name =
       !options.precision.empty() ? options.precision : config.precision.value_or("auto");
   const auto precision = engine::find_precision(name);
   if (!precision) return precision.error();
+  const auto max_memory = memory_budget(options, library.config);
+  if (!max_memory) return max_memory.error();
   return engine::EngineOptions{
       .precision = *precision,
       .threads = options.threads > 0 ? options.threads : config.threads.value_or(0),
+      .max_memory = *max_memory,
       .profile = options.profile,
       .choices_file = library.paths.cache / "kernels.json",
       .weights_cache = options.weights_cache || config.weights_cache.value_or(false)
@@ -299,6 +317,13 @@ void add_machine(CLI::App& command, const std::shared_ptr<Options>& options) {
   command
       .add_flag("--weights-cache", options->weights_cache,
                 "Keep packed weights on disk, as large as the model, for a faster start")
+      ->group("Machine");
+  command
+      .add_option(
+          "--max-memory", options->max_memory,
+          "Memory for weights and pictures being drawn, such as 4G; large pictures are then "
+          "decoded in bands [all that is free]")
+      ->type_name("SIZE")
       ->group("Machine");
   command.add_flag("--profile", options->profile, "Print time, GFLOP/s and share of each operator")
       ->group("Machine");

@@ -15,15 +15,16 @@ constexpr size_t kAlignment = 64;
 }  // namespace
 
 std::byte* Arena::reserve(size_t bytes) {
-  if (bytes > size_ || !data_) {
+  if (bytes > size() || !data_) {
     data_.reset();
-    size_ = 0;
     const size_t rounded = (std::max<size_t>(bytes, 1) + kHugePage - 1) / kHugePage * kHugePage;
     data_.reset(static_cast<std::byte*>(std::aligned_alloc(kHugePage, rounded)));
     if (!data_) throw std::bad_alloc();
+    Free& owner = data_.get_deleter();
+    owner.size = rounded;
+    if (owner.total) *owner.total += rounded;
     // A hint: where the system gives none, pages stay small.
     ::madvise(data_.get(), rounded, MADV_HUGEPAGE);
-    size_ = bytes;
   }
   return data_.get();
 }

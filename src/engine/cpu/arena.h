@@ -1,26 +1,38 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <cstdlib>
 #include <memory>
+#include <utility>
 #include <vector>
 
 namespace safelight::engine::cpu {
 
-/// Memory for intermediate values, shared by all executables of an engine (one runs at a time);
-/// grows to the largest.
+/// Memory that grows to the largest request.
 class Arena {
  public:
+  /// `total`: where the bytes of all arenas of an engine are counted, by one thread at a time; may
+  /// be null.
+  explicit Arena(std::shared_ptr<uint64_t> total = nullptr)
+      : data_(nullptr, Free{std::move(total)}) {}
+
   /// At least `bytes`, aligned for every kernel. Throws std::bad_alloc.
   std::byte* reserve(size_t bytes);
-  size_t size() const { return size_; }
+  void release() { data_.reset(); }
+  size_t size() const { return data_.get_deleter().size; }
 
  private:
   struct Free {
-    void operator()(std::byte* data) const { std::free(data); }
+    std::shared_ptr<uint64_t> total;
+    size_t size = 0;
+    void operator()(std::byte* data) {
+      std::free(data);
+      if (total) *total -= size;
+      size = 0;
+    }
   };
   std::unique_ptr<std::byte, Free> data_;
-  size_t size_ = 0;
 };
 
 /// Memory that is taken piece by piece and given back all at once: pieces of large blocks, so that

@@ -36,7 +36,9 @@ class CpuEngine : public Engine {
   explicit CpuEngine(const EngineOptions& options)
       : isa_(active_isa()),
         engine_(dnnl::engine::kind::cpu, 0),
-        arena_(std::make_shared<Arena>()),
+        arena_bytes_(std::make_shared<uint64_t>(0)),
+        arena_(std::make_shared<Arena>(arena_bytes_)),
+        max_memory_(options.max_memory),
         planner_(options.product_methods, options.choices_file),
         weights_cache_(options.weights_cache),
         profiles_(options.profile) {
@@ -66,7 +68,9 @@ class CpuEngine : public Engine {
     if (!weights_cache_.empty() && !weights.identity.empty()) {
       cache.emplace(weights_cache_ / (weights.identity + ".packed"), onednn_version());
     }
-    return std::make_shared<CpuWeights>(std::move(weights), engine_, std::move(cache));
+    auto loaded = std::make_shared<CpuWeights>(std::move(weights), engine_, std::move(cache));
+    loaded_.push_back(loaded);
+    return loaded;
   }
 
   Result<std::unique_ptr<Executable>> compile(
@@ -77,17 +81,12 @@ class CpuEngine : public Engine {
       LoweredPlan lowered = lower(graph, *held, planner_, lowering_);
       planner_.save();
       held->end_packing();
-      const uint64_t needed = lowered.plan.arena_bytes + lowered.plan.persistent_bytes;
-      const uint64_t there = available_memory() + arena_->size();
-      if (needed > there) {
-        return Error{ErrorCode::kOutOfMemory,
-                     fmt::format("this picture needs {} MiB of working memory; {} MiB are free. "
-                                 "Make it smaller, or the "
-                                 "batch",
-                                 needed >> 20, there >> 20)};
-      }
-      return std::unique_ptr<Executable>(std::make_unique<CpuExecutable>(
-          std::move(lowered), std::move(held), arena_, profiles_ ? &profile_ : nullptr));
+      const Plan& plan = lowered.plan;
+      if (Status fits = check_memory(plan.arena_bytes, plan.persistent_bytes); !fits)
+        return fits.error();
+      return std::unique_ptr<Executable>(
+          std::make_unique<CpuExecutable>(std::move(lowered), std::move(held), arena_, arena_bytes_,
+                                          profiles_ ? &profile_ : nullptr));
     } catch (const std::bad_alloc&) {
       return Error{ErrorCode::kOutOfMemory, "not enough memory to prepare the model"};
     } catch (const dnnl::error& error) {
@@ -97,10 +96,54 @@ class CpuEngine : public Engine {
     }
   }
 
+  Result<std::shared_ptr<void>> reserve(uint64_t bytes) override {
+    // As much again must be left for the work on it.
+    const uint64_t arena_bytes = std::max<uint64_t>(arena_->size(), bytes);
+    if (Status fits = check_memory(arena_bytes, bytes); !fits) return fits.error();
+    *arena_bytes_ += bytes;
+    return std::shared_ptr<void>(nullptr,
+                                 [total = arena_bytes_, bytes](void*) { *total -= bytes; });
+  }
+
  private:
+  /// Bytes of all weights that are still in use.
+  uint64_t weight_bytes() {
+    std::erase_if(loaded_, [](const auto& weights) { return weights.expired(); });
+    uint64_t bytes = 0;
+    for (const auto& weights : loaded_) bytes += weights.lock()->bytes();
+    return bytes;
+  }
+
+  /// Whether an arena of that size and more memory can be had beside what is held. Makes the arena
+  /// smaller where that is needed.
+  Status check_memory(uint64_t arena_bytes, uint64_t more) {
+    const uint64_t needed = arena_bytes + more;
+    const uint64_t there = available_memory() + arena_->size();
+    if (needed > there) {
+      return Error{ErrorCode::kOutOfMemory,
+                   fmt::format("this picture needs {} MiB of working memory; {} MiB are free. "
+                               "Make it smaller, or the batch",
+                               needed >> 20, there >> 20)};
+    }
+    if (max_memory_ == 0) return {};
+    const uint64_t held = weight_bytes() + *arena_bytes_ - arena_->size() + more;
+    if (held + std::max<uint64_t>(arena_bytes, arena_->size()) <= max_memory_) return {};
+    if (held + arena_bytes > max_memory_) {
+      return Error{ErrorCode::kOutOfMemory,
+                   fmt::format("this picture needs {} MiB, weights included; --max-memory allows "
+                               "{} MiB. Allow more, make it smaller, or the batch",
+                               (held + arena_bytes) >> 20, max_memory_ >> 20)};
+    }
+    arena_->release();  // a run takes what it needs anew
+    return {};
+  }
+
   Isa isa_;
   dnnl::engine engine_;
+  std::shared_ptr<uint64_t> arena_bytes_;  // of all arenas, of executables too, and reserved ones
   std::shared_ptr<Arena> arena_;
+  std::vector<std::weak_ptr<CpuWeights>> loaded_;
+  uint64_t max_memory_;
   ProductPlanner planner_;
   std::filesystem::path weights_cache_;
   bool profiles_;

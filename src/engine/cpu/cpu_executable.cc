@@ -70,10 +70,12 @@ class ArenaGuard {
 }  // namespace
 
 CpuExecutable::CpuExecutable(LoweredPlan lowered, std::shared_ptr<CpuWeights> weights,
-                             std::shared_ptr<Arena> arena, Profile* profile)
+                             std::shared_ptr<Arena> arena, std::shared_ptr<uint64_t> total,
+                             Profile* profile)
     : plan_(std::move(lowered.plan)),
       weights_(std::move(weights)),
       arena_(std::move(arena)),
+      persistent_(std::move(total)),
       profile_(profile) {
   arena_->reserve(plan_.arena_bytes);
   persistent_.reserve(plan_.persistent_bytes);

@@ -9,9 +9,10 @@ namespace safelight::engine::cpu {
 
 class CpuExecutable : public Executable {
  public:
-  /// `profile` may be null.
+  /// `arena`: for intermediate values, shared by all executables of an engine, of which one runs at
+  /// a time. `total`: see Arena. `profile` may be null.
   CpuExecutable(LoweredPlan lowered, std::shared_ptr<CpuWeights> weights,
-                std::shared_ptr<Arena> arena, Profile* profile);
+                std::shared_ptr<Arena> arena, std::shared_ptr<uint64_t> total, Profile* profile);
 
   void set_input(size_t index, const Tensor& tensor) override;
   Status run(const StopFlag* stop) override;

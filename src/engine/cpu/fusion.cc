@@ -54,6 +54,8 @@ class Fuser {
     if (is_product(node.op) || is_binary(node.op)) fusion(value) = Fusion{.core = value};
     if (node.op == Op::kConv2d) fuse_upsampling(value);
     if (node.op == Op::kGroupNorm) fuse_norm(value);
+    if (node.op == Op::kGroupNormalise)
+      fusion(value) = Fusion{.core = value, .norm_input = node.inputs[0]};
     if (node.op == Op::kAdd) fuse_residual(value);
     if (unary_of(node)) fuse_activation(value);
   }

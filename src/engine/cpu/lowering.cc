@@ -164,6 +164,8 @@ class Lowering {
         return constant(n.shape, n.as<graph::ConstantAttributes>().data);
       case Op::kMatMul:
         return lower_matmul(value);
+      case Op::kGroupStatistics:
+        return lower_group_statistics(value);
       case Op::kLayerNorm:
       case Op::kRmsNorm:
       case Op::kSoftmax:
@@ -175,6 +177,11 @@ class Lowering {
         return lower_embedding(value);
       case Op::kTimestepEmbedding:
         return lower_timestep_embedding(value);
+      case Op::kTokenSlots:
+        return lower_token_slots(n);
+      case Op::kMergeTokens:
+      case Op::kUnmergeTokens:
+        return lower_token_move(value);
       case Op::kReshape:
         return builder_.reshape(operand(n.inputs[0]), n.shape);
       case Op::kPermute:
@@ -202,6 +209,7 @@ class Lowering {
       case Op::kConv2d:
         return lower_product(value, fusion);
       case Op::kGroupNorm:
+      case Op::kGroupNormalise:
         return lower_group_norm(value, fusion);
       default:
         return lower_binary(value, fusion);
@@ -292,36 +300,66 @@ class Lowering {
     return to;
   }
 
+  /// [B, C, ...] as a channels-last image. Any number of positions behind the channels is one row
+  /// of them: [B, C, S, 1].
+  View channels_in_rows(Value value) {
+    const View x = operand(value);
+    const Shape& sizes = node(value).shape;
+    if (sizes.size() == 4) return builder_.as_channels_last(x);
+    const int64_t positions =
+        graph::element_count(sizes) / std::max<int64_t>(sizes[0] * sizes[1], 1);
+    return builder_.as_channels_last(builder_.reshape(x, {sizes[0], sizes[1], positions, 1}));
+  }
+
+  View without_gaps(const View& view) {
+    if (is_row_major(view)) return view;
+    const View dense = builder_.row_major(view.sizes, builder_.storage(view));
+    builder_.copy(view, dense);
+    return dense;
+  }
+
+  View lower_group_statistics(Value value) {
+    const Node& n = node(value);
+    const View x = channels_in_rows(n.inputs[0]);
+    const View out = builder_.row_major(n.shape, Storage::kF32);
+    const GroupNorm norm{.batch = x.sizes[0],
+                         .positions = x.sizes[2] * x.sizes[3],
+                         .channels = x.sizes[1],
+                         .groups = static_cast<int>(n.shape[1])};
+    builder_.kernel("group_norm", {x}, {out}, [=](const Workspace& workspace) {
+      GroupNorm call = norm;
+      call.x = workspace.at(x);
+      group_statistics(call, reinterpret_cast<float*>(workspace.at(out).data));
+    });
+    return out;
+  }
+
   View lower_group_norm(Value value, const Fusion& fusion) {
     const Node& core = node(fusion.core);
     const Shape sizes = core.shape;
-    // Any number of positions behind the channels is one row of them: [B, C, S, 1].
-    const Shape flat{sizes[0], sizes[1],
-                     graph::element_count(sizes) / std::max<int64_t>(sizes[0] * sizes[1], 1), 1};
-    View x = operand(fusion.norm_input);
-    x = builder_.as_channels_last(sizes.size() == 4 ? x : builder_.reshape(x, flat));
+    const View x = channels_in_rows(fusion.norm_input);
     View addend;
     if (fusion.norm_addend.valid()) {
-      addend =
-          builder_.as_rows(builder_.reshape(operand(fusion.norm_addend), {sizes[0], sizes[1]}));
-      if (row_stride(addend) != sizes[1]) {
-        const View dense = builder_.row_major(addend.sizes, builder_.storage(addend));
-        builder_.copy(addend, dense);
-        addend = dense;
-      }
+      addend = without_gaps(builder_.reshape(operand(fusion.norm_addend), {sizes[0], sizes[1]}));
     }
     const View out = builder_.dense_like(x, storage_of(value));
-    GroupNorm norm{.batch = sizes[0], .positions = flat[2], .channels = sizes[1]};
+    View statistics;
+    if (core.op == Op::kGroupNormalise)
+      statistics = without_gaps(builder_.in_storage(operand(core.inputs[3]), Storage::kF32));
+    GroupNorm norm{.batch = sizes[0], .positions = x.sizes[2] * x.sizes[3], .channels = sizes[1]};
     norm.groups = static_cast<int>(core.as<graph::NormAttributes>().groups);
     norm.epsilon = core.as<graph::NormAttributes>().epsilon;
     norm.weight = f32_of(core.inputs[1]);
     norm.bias = f32_of(core.inputs[2]);
     if (!fusion.after.empty()) norm.after = fusion.after[0].unary;
-    Step& step = builder_.kernel("group_norm", {x, addend}, {out}, [=](const Workspace& workspace) {
+    const std::vector<View> reads{x, addend, statistics};
+    Step& step = builder_.kernel("group_norm", reads, {out}, [=](const Workspace& workspace) {
       GroupNorm call = norm;
       call.x = workspace.at(x);
       call.out = workspace.at(out);
       if (addend.valid()) call.addend = workspace.at(addend);
+      if (statistics.valid())
+        call.statistics = reinterpret_cast<const float*>(workspace.at(statistics).data);
       group_norm(call);
     });
     if (builder_.fills_buffer(x)) step.in_place_input = x.buffer;
@@ -386,6 +424,22 @@ class Lowering {
     const View t = builder_.as_rows(builder_.in_storage(operand(n.inputs[0]), Storage::kF32));
     const View out = builder_.row_major(n.shape, Storage::kF32);
     add_timestep_embedding(builder_, t, out, n.as<graph::TimestepAttributes>());
+    return out;
+  }
+
+  View lower_token_slots(const Node& n) {
+    const View scores = without_gaps(builder_.in_storage(operand(n.inputs[0]), Storage::kF32));
+    const View slots = builder_.row_major(n.shape, Storage::kF32);
+    add_token_slots(builder_, scores, slots, n.as<graph::TokenAttributes>());
+    return slots;
+  }
+
+  View lower_token_move(Value value) {
+    const Node& n = node(value);
+    const View x = builder_.as_rows(operand(n.inputs[0]));
+    const View slots = without_gaps(builder_.in_storage(operand(n.inputs[1]), Storage::kF32));
+    const View out = builder_.row_major(n.shape, storage_of(value));
+    add_token_move(builder_, n.op, x, slots, out);
     return out;
   }
 

@@ -106,6 +106,37 @@ void add_upsample(PlanBuilder& builder, const View& from, const View& out,
                  });
 }
 
+void add_token_slots(PlanBuilder& builder, const View& scores, const View& slots,
+                     const graph::TokenAttributes& attributes) {
+  builder.kernel("token_slots", {scores}, {slots}, [=](const Workspace& workspace) {
+    for (int64_t b = 0; b < scores.sizes[0]; ++b) {
+      TokenSlots call{
+          .height = attributes.height, .width = attributes.width, .merged = attributes.merged};
+      call.scores = reinterpret_cast<const float*>(workspace.at(scores).data) +
+                    b * scores.sizes[1] * scores.sizes[2];
+      call.slots = reinterpret_cast<float*>(workspace.at(slots).data) + b * slots.sizes[1];
+      token_slots(call);
+    }
+  });
+}
+
+void add_token_move(PlanBuilder& builder, graph::Op op, const View& x, const View& slots,
+                    const View& out) {
+  const bool merges = op == graph::Op::kMergeTokens;
+  builder.kernel(
+      std::string(graph::op_name(op)), {x, slots}, {out}, [=](const Workspace& workspace) {
+        const auto picture = [&](const View& view, int64_t b) {
+          return Rows{workspace.at(view).at(b * view.strides[0]), view.sizes[1], view.sizes[2],
+                      view.strides[1]};
+        };
+        for (int64_t b = 0; b < out.sizes[0]; ++b) {
+          const float* places =
+              reinterpret_cast<const float*>(workspace.at(slots).data) + b * slots.sizes[1];
+          (merges ? merge_tokens : unmerge_tokens)(picture(x, b), places, picture(out, b));
+        }
+      });
+}
+
 void add_row_mean(PlanBuilder& builder, const View& x, const View& out) {
   builder.kernel("mean", {x}, {out}, [=](const Workspace& workspace) {
     row_mean(workspace.rows(x), reinterpret_cast<float*>(workspace.at(out).data));

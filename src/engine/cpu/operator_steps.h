@@ -31,6 +31,14 @@ void add_pad(PlanBuilder& builder, const View& from, const View& out,
 void add_upsample(PlanBuilder& builder, const View& from, const View& out,
                   const graph::UpsampleAttributes& attributes);
 
+/// scores [B, N, destinations] float32, row-major -> slots [B, N] float32 (graph::Op::kTokenSlots).
+void add_token_slots(PlanBuilder& builder, const View& scores, const View& slots,
+                     const graph::TokenAttributes& attributes);
+
+/// x [B, T, C] by slots [B, N], row-major (graph::Op::kMergeTokens and kUnmergeTokens).
+void add_token_move(PlanBuilder& builder, graph::Op op, const View& x, const View& slots,
+                    const View& out);
+
 /// Rows -> their means, float32.
 void add_row_mean(PlanBuilder& builder, const View& x, const View& out);
 

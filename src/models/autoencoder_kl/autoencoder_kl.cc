@@ -58,17 +58,21 @@ Decoder::Decoder(const Config& config)
   }
 }
 
-Value Decoder::operator()(Graph& graph, Value x) const {
+Value Decoder::head(Graph& graph, Value x, size_t level) const {
   x = conv_in(graph, x);
   graph.tap("vae.decoder.conv_in", x);
   x = mid(graph, x);
   graph.tap("vae.decoder.mid", x);
-  for (size_t i = up.size(); i-- > 0;) {
+  for (size_t i = up.size(); i-- > level;) {
     for (const nn::ResBlock& block : up[i].block) x = block(graph, x);
-    if (up[i].upsample) x = (*up[i].upsample)(graph, x);
+    if (i > level) x = (*up[i].upsample)(graph, x);
     graph.tap("vae.decoder.up." + std::to_string(i), x);
   }
-  return conv_out(graph, graph.silu(norm_out(graph, x)));
+  return x;
+}
+
+Value Decoder::finish(Graph& graph, Value x, Value statistics) const {
+  return conv_out(graph, graph.silu(norm_out(graph, x, statistics)));
 }
 
 AutoencoderKL::AutoencoderKL(const Config& sizes)
@@ -85,9 +89,13 @@ Value AutoencoderKL::encode(Graph& graph, Value image) const {
 }
 
 Value AutoencoderKL::decode(Graph& graph, Value latent) const {
-  const Value image = decoder(graph, post_quant_conv(graph, latent));
+  const Value image = decoder.finish(graph, decode_head(graph, latent, 0));
   graph.tap("vae.decoded", image);
   return image;
+}
+
+Value AutoencoderKL::decode_head(Graph& graph, Value latent, size_t level) const {
+  return decoder.head(graph, post_quant_conv(graph, latent), level);
 }
 
 }  // namespace safelight::models::autoencoder_kl

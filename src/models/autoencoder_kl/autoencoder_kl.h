@@ -76,7 +76,10 @@ struct Decoder {
   nn::Conv2d conv_out;
 
   explicit Decoder(const Config& config);
-  nn::Value operator()(nn::Graph& graph, nn::Value latent) const;
+  /// Everything up to and with the residual blocks of `level`, of which 0 is the largest picture.
+  nn::Value head(nn::Graph& graph, nn::Value latent, size_t level) const;
+  /// What follows the residual blocks of level 0. `statistics`: see nn::GroupNorm.
+  nn::Value finish(nn::Graph& graph, nn::Value x, nn::Value statistics = {}) const;
 
   template <class Visitor>
   void visit(Visitor& visitor) {
@@ -100,6 +103,10 @@ struct AutoencoderKL {
   nn::Value encode(nn::Graph& graph, nn::Value image) const;
   /// latent [B, latent, h, w], unscaled -> image [B, 3, h * factor, w * factor], about [-1, 1]
   nn::Value decode(nn::Graph& graph, nn::Value latent) const;
+
+  /// The beginning of decode(): the features [B, C, h * s, w * s] behind `level`, s = 2^(levels - 1
+  /// - level)
+  nn::Value decode_head(nn::Graph& graph, nn::Value latent, size_t level) const;
 
   template <class Visitor>
   void visit(Visitor& visitor) {

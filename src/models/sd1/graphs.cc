@@ -9,7 +9,7 @@ using graph::Numerics;
 using graph::Value;
 
 void build_denoiser(Graph& graph, const unet::UNet& unet, int64_t pictures, int64_t height,
-                    int64_t width, int64_t tokens) {
+                    int64_t width, int64_t tokens, const DenoiserOptions& options) {
   const Value x =
       graph.input("x", {pictures, unet.config.in_channels, height, width}, Numerics::kF32);
   const Value timesteps = graph.input("timesteps", {pictures}, Numerics::kF32);
@@ -19,14 +19,40 @@ void build_denoiser(Graph& graph, const unet::UNet& unet, int64_t pictures, int6
     const Value key = graph.input("key." + number, {pictures, tokens, size});
     keys.push_back({key, graph.input("value." + number, {pictures, tokens, size})});
   }
-  graph.output("out", unet(graph, x, timesteps, keys));
+  unet::PassOptions pass{options.token_merging, options.outer_blocks, {}};
+  if (options.shallow) {
+    pass.cached =
+        graph.input("inner", unet.cached_shape(pictures, height, width, options.outer_blocks));
+  }
+  graph.output("out", unet(graph, x, timesteps, keys, pass));
+  if (options.shallow || options.outer_blocks == 0) return;
+  for (const graph::NamedValue& tap : graph.taps()) {
+    if (tap.name == unet::UNet::kInnerTap) graph.output("inner", tap.value);
+  }
 }
+
+namespace {
+
+/// Latents as the autoencoder knows them.
+Value unscaled_latents(Graph& graph, const autoencoder_kl::AutoencoderKL& autoencoder,
+                       int64_t pictures, int64_t height, int64_t width) {
+  const Value latent = graph.input(
+      "latent", {pictures, autoencoder.config.latent_channels, height, width}, Numerics::kF32);
+  return graph.affine(latent, 1 / kLatentScale, 0);
+}
+
+}  // namespace
 
 void build_decoder(Graph& graph, const autoencoder_kl::AutoencoderKL& autoencoder, int64_t pictures,
                    int64_t height, int64_t width) {
-  const Value latent = graph.input(
-      "latent", {pictures, autoencoder.config.latent_channels, height, width}, Numerics::kF32);
-  graph.output("image", autoencoder.decode(graph, graph.affine(latent, 1 / kLatentScale, 0)));
+  const Value latent = unscaled_latents(graph, autoencoder, pictures, height, width);
+  graph.output("image", autoencoder.decode(graph, latent));
+}
+
+Value build_decoder_head(Graph& graph, const autoencoder_kl::AutoencoderKL& autoencoder,
+                         int64_t height, int64_t width, size_t level) {
+  const Value latent = unscaled_latents(graph, autoencoder, 1, height, width);
+  return autoencoder.decode_head(graph, latent, level);
 }
 
 }  // namespace safelight::models::sd1

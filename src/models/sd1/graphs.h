@@ -1,5 +1,7 @@
 #pragma once
 
+#include <compare>
+
 #include "models/autoencoder_kl/autoencoder_kl.h"
 #include "models/unet/unet.h"
 
@@ -8,13 +10,29 @@ namespace safelight::models::sd1 {
 /// The scale of latents that the UNet was trained on (LDM's scale_factor).
 constexpr float kLatentScale = 0.18215F;
 
+/// What a call of the denoiser leaves out: see unet::PassOptions.
+struct DenoiserOptions {
+  double token_merging = 0;
+  int64_t outer_blocks = 0;
+  bool shallow = false;  ///< runs the outer blocks alone
+  auto operator<=>(const DenoiserOptions&) const = default;
+};
+
 /// One call of the denoiser. Inputs: x [pictures, C, height, width], timesteps [pictures], and for
-/// each cross-attention its keys and values [pictures, tokens, size]. Output: like x.
+/// each cross-attention its keys and values [pictures, tokens, size]; with `shallow`, what the
+/// inner blocks gave in an earlier call. Outputs: like x; without `shallow` but with outer blocks,
+/// what the inner blocks gave.
 void build_denoiser(graph::Graph& graph, const unet::UNet& unet, int64_t pictures, int64_t height,
-                    int64_t width, int64_t tokens);
+                    int64_t width, int64_t tokens, const DenoiserOptions& options = {});
 
 /// Latents [pictures, C, height, width] as samplers leave them -> pictures, about [-1, 1].
 void build_decoder(graph::Graph& graph, const autoencoder_kl::AutoencoderKL& autoencoder,
                    int64_t pictures, int64_t height, int64_t width);
+
+/// The latent of one picture -> the features behind `level` (see AutoencoderKL::decode_head), which
+/// are not yet an output.
+graph::Value build_decoder_head(graph::Graph& graph,
+                                const autoencoder_kl::AutoencoderKL& autoencoder, int64_t height,
+                                int64_t width, size_t level);
 
 }  // namespace safelight::models::sd1

@@ -20,19 +20,28 @@ struct Pass {
   Graph& graph;
   Value embedding;
   const KeyValue* keys;
+  double token_merging;
+  int64_t merging_height = 0;  // where tokens are merged: that of the first transformer
 
   /// `height` and `width`: of the skip that meets the result, for the block that doubles the size.
   Value run(const Block& block, Value x, int64_t height = 0, int64_t width = 0) {
     if (block.conv) x = (*block.conv)(graph, x);
     if (block.res) x = (*block.res)(graph, x, embedding);
     if (block.transformer) {
-      x = (*block.transformer)(graph, x, keys);
-      keys += block.transformer->transformer_blocks.size();
+      const int64_t rows = graph.shape(x)[2];
+      if (merging_height == 0) merging_height = rows;
+      x = (*block.transformer)(graph, x, keys, rows == merging_height ? token_merging : 0);
+      skip_keys(block);
     }
     if (block.second_res) x = (*block.second_res)(graph, x, embedding);
     if (block.down) x = block.down->conv(graph, x);
     if (block.up) x = (*block.up)(graph, x, height, width);
     return x;
+  }
+
+  /// Goes on to the keys of the block that follows.
+  void skip_keys(const Block& block) {
+    if (block.transformer) keys += block.transformer->transformer_blocks.size();
   }
 };
 
@@ -110,21 +119,48 @@ std::vector<int64_t> UNet::key_sizes() const {
   return sizes;
 }
 
-Value UNet::operator()(Graph& graph, Value x, Value timesteps,
-                       const std::vector<KeyValue>& keys) const {
+graph::Shape UNet::cached_shape(int64_t pictures, int64_t height, int64_t width,
+                                int64_t outer_blocks) const {
+  for (int64_t i = 0; i < outer_blocks; ++i) {
+    if (!input_blocks[static_cast<size_t>(i)].down) continue;
+    height = (height + 1) / 2;
+    width = (width + 1) / 2;
+  }
+  const Block& last = output_blocks[output_blocks.size() - static_cast<size_t>(outer_blocks) - 1];
+  return {pictures, last.res->out_layers.conv.weight.shape[0], height, width};
+}
+
+Value UNet::operator()(Graph& graph, Value x, Value timesteps, const std::vector<KeyValue>& keys,
+                       const PassOptions& options) const {
   Value embedding =
       graph.timestep_embedding(timesteps, config.model_channels);  // [B, model_channels]
   embedding = time_embed.second(graph, graph.silu(time_embed.first(graph, embedding)));
-  Pass pass{graph, embedding, keys.data()};
+  Pass pass{graph, embedding, keys.data(), options.token_merging};
+  const bool whole = !options.cached.valid();
+  const size_t outer = static_cast<size_t>(options.outer_blocks), blocks = output_blocks.size();
   std::vector<Value> skips;
   for (size_t i = 0; i < input_blocks.size(); ++i) {
+    if (!whole && i >= outer) {
+      pass.skip_keys(input_blocks[i]);
+      continue;
+    }
     x = pass.run(input_blocks[i], x);
     graph.tap("unet.input_blocks." + std::to_string(i), x);
     skips.push_back(x);
   }
-  x = pass.run(middle_block, x);
-  graph.tap("unet.middle_block", x);
-  for (size_t i = 0; i < output_blocks.size(); ++i) {
+  if (whole) {
+    x = pass.run(middle_block, x);
+    graph.tap("unet.middle_block", x);
+  } else {
+    pass.skip_keys(middle_block);
+    x = options.cached;
+  }
+  for (size_t i = 0; i < blocks; ++i) {
+    if (!whole && i + outer < blocks) {
+      pass.skip_keys(output_blocks[i]);
+      continue;
+    }
+    if (i + outer == blocks) graph.tap(kInnerTap, x);
     x = graph.concat({x, skips.back()}, 1);  // [B, C + skip, H, W]
     skips.pop_back();
     const graph::Shape next = skips.empty() ? graph.shape(x) : graph.shape(skips.back());

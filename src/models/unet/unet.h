@@ -50,6 +50,17 @@ struct Block {
   }
 };
 
+/// Ways to do less in a pass, each at the cost of another result.
+struct PassOptions {
+  /// Which part of the tokens is merged for self-attention, at the largest resolution with
+  /// transformers.
+  double token_merging = 0;
+  /// DeepCache (Ma et al. 2023): the outermost blocks, so many at the input and as many at the
+  /// output, run in every pass; the inner ones only where `cached` is invalid. 0: all of them run.
+  int64_t outer_blocks = 0;
+  nn::Value cached{};  ///< what the inner blocks gave in an earlier pass, of UNet::cached_shape()
+};
+
 /// The denoiser of Stable Diffusion under LDM's names.
 struct UNet {
   struct TimeEmbed {
@@ -87,7 +98,14 @@ struct UNet {
   /// x [B, in, H, W], timesteps [B] (fractions allowed), keys() -> the predicted noise [B, out, H,
   /// W]
   nn::Value operator()(nn::Graph& graph, nn::Value x, nn::Value timesteps,
-                       const std::vector<nn::KeyValue>& keys) const;
+                       const std::vector<nn::KeyValue>& keys,
+                       const PassOptions& options = {}) const;
+  /// The tap with what the inner blocks give when they run.
+  static constexpr const char* kInnerTap = "unet.inner";
+  /// Its shape, for pictures of height x width latents; outer_blocks in [1, most_outer_blocks()].
+  graph::Shape cached_shape(int64_t pictures, int64_t height, int64_t width,
+                            int64_t outer_blocks) const;
+  int64_t most_outer_blocks() const { return static_cast<int64_t>(output_blocks.size()) - 1; }
 
   template <class Visitor>
   void visit(Visitor& visitor) {

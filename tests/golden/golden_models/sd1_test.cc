@@ -7,8 +7,12 @@
 #include "diffusion/guidance.h"
 #include "diffusion/sampler.h"
 #include "golden/golden_models/random_checkpoint.h"
+#include "models/sd1/graphs.h"
 #include "models/sd1/sd1.h"
+#include "pipelines/banded_decoder.h"
+#include "pipelines/picture_decoder.h"
 #include "pipelines/registry.h"
+#include "support/random_tensor.h"
 #include "weights/open_weights.h"
 
 namespace safelight {
@@ -24,6 +28,7 @@ using testing::RandomCheckpoint;
 constexpr double kLimitF32 = 1e-8, kLimitBF16 = 1e-3;
 // Guidance of 7 multiplies the error of a single evaluation, and four steps add theirs.
 constexpr double kRunLimitBF16 = 5e-3;
+constexpr uint64_t kLittle = uint64_t{8} << 20;  // working memory that no whole picture fits in
 
 struct Setup {
   const char* variant;
@@ -172,6 +177,80 @@ TEST_P(Sd1Golden, ARunEqualsTheReference) {
   const auto image = (*model)->decode(*latents, nullptr);
   ASSERT_TRUE(image.ok());
   EXPECT_LE(nmse(*image, checkpoint_.recorded("run.image")), run_limit);
+}
+
+/// In bands, with features in memory and in files: the same as whole but for rounding.
+TEST_P(Sd1Golden, DecodingInBandsIsExact) {
+  models::sd1::Model model = *models::sd1::bind(*weights::open_weights(path_));
+  const Tensor latent = testing::random_tensor({1, 4, 25, 20}, 3);
+  auto whole = pipelines::load_model(*engine_, path_);
+  const auto want = (*whole)->decode(latent, nullptr);
+  ASSERT_TRUE(want.ok());
+  auto weights = engine_->load(model.autoencoder.weights);
+  pipelines::BandedDecoder bands(*engine_, model.autoencoder.network, weights);
+  const auto got = bands.decode(latent, nullptr);
+  ASSERT_TRUE(got.ok()) << got.error().message;
+  EXPECT_LE(nmse(*got, *want), limit() / 10);
+
+  // A budget that lets nothing be decoded whole, and no features be kept.
+  auto small = std::move(*engine::make_engine("cpu", {.precision = GetParam().precision,
+                                                      .threads = 2,
+                                                      .max_memory = weights->bytes() + kLittle,
+                                                      .product_methods = GetParam().methods}));
+  pipelines::PictureDecoder decoder(*small, std::move(model.autoencoder));
+  const auto banded = decoder.decode(latent, nullptr);
+  ASSERT_TRUE(banded.ok()) << banded.error().message;
+  EXPECT_LE(nmse(*banded, *want), limit() / 10);
+  engine::StopFlag stop = true;
+  EXPECT_EQ(decoder.decode(latent, &stop).error().code, ErrorCode::kCancelled);
+}
+
+/// With what the inner blocks gave for the same input, the outer ones give the same noise.
+TEST_P(Sd1Golden, ShallowPassesReuseTheInnerBlocks) {
+  const models::sd1::Model model = *models::sd1::bind(*weights::open_weights(path_));
+  const models::unet::UNet& unet = model.unet.network;
+  const Tensor x = testing::random_tensor({1, 4, 7, 6}, 3);
+  std::vector<Tensor> inputs{x, Tensor({1}, {400.0F})};
+  for (const int64_t size : unet.key_sizes()) {
+    inputs.push_back(testing::random_tensor({1, 77, size}, static_cast<uint32_t>(size)));
+    inputs.push_back(testing::random_tensor({1, 77, size}, static_cast<uint32_t>(size) + 1));
+  }
+  const auto run = [&](const models::sd1::DenoiserOptions& options, size_t outputs) {
+    Graph g;
+    models::sd1::build_denoiser(g, unet, 1, 7, 6, 77, options);
+    auto executable = engine_->compile(g, engine_->load(model.unet.weights));
+    std::vector<const Tensor*> given;
+    for (const Tensor& input : inputs) given.push_back(&input);
+    return *engine::run_once(**executable, given, outputs);
+  };
+  const Tensor exact = run({}, 1)[0];
+  for (int64_t outer = 1; outer <= unet.most_outer_blocks(); ++outer) {
+    const std::vector<Tensor> whole = run({.outer_blocks = outer}, 2);
+    EXPECT_LE(nmse(whole[0], exact), limit()) << outer;
+    inputs.push_back(whole[1]);
+    EXPECT_LE(nmse(run({.outer_blocks = outer, .shallow = true}, 1)[0], exact), limit()) << outer;
+    for (float& value : inputs.back().data) value += 1;
+    EXPECT_GT(nmse(run({.outer_blocks = outer, .shallow = true}, 1)[0], exact), limit()) << outer;
+    inputs.pop_back();
+  }
+}
+
+/// A predictor runs the whole network in one of so many steps, and in all evaluations of that step.
+TEST_P(Sd1Golden, PredictorsCacheByStep) {
+  auto model = pipelines::load_model(*engine_, path_);
+  const auto text = (*model)->encode({text::TokenChunk{}}, 1, text::Emphasis::kOriginal, nullptr);
+  ASSERT_TRUE(text.ok());
+  auto exact = *(*model)->predictor({&*text}, 8, 8, nullptr);
+  auto cached = *(*model)->predictor({&*text}, 8, 8, nullptr, {.cache_interval = 3});
+  uint32_t seed = 0;
+  for (const int64_t step : {0, 0, 1, 1, 2, 3, 4, 6, 9, 10, 9}) {
+    const Tensor x = testing::random_tensor({1, 4, 8, 8}, ++seed);
+    exact->enter_step(step);
+    cached->enter_step(step);
+    const double distance = nmse(*(*cached)(x, 500, nullptr), *(*exact)(x, 500, nullptr));
+    const bool whole = step == 0 || step == 3 || step == 6 || step == 9;
+    EXPECT_EQ(distance <= limit(), whole) << step << " " << distance;
+  }
 }
 
 INSTANTIATE_TEST_SUITE_P(

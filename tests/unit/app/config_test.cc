@@ -24,6 +24,7 @@ TEST(Config, ReadsEveryKey) {
     precision = "f32"
     threads = 4
     weights_cache = true
+    max_memory = "2.5G"
   )",
                                              "config.toml");
   ASSERT_TRUE(config) << config.error().message;
@@ -35,6 +36,7 @@ TEST(Config, ReadsEveryKey) {
   EXPECT_EQ(config->precision, "f32");
   EXPECT_EQ(config->threads, 4);
   EXPECT_EQ(config->weights_cache, true);
+  EXPECT_EQ(config->max_memory, uint64_t{5} << 29);
 }
 
 TEST(Config, AnEmptyOneSaysNothing) {
@@ -49,8 +51,8 @@ TEST(Config, AnUnknownKeyNamesLineAndNearest) {
   EXPECT_EQ(message_of("\nmodels_dir = ['/a']\n"),
             "config.toml: line 2: there is no key 'models_dir'; did you mean 'models_dirs'?");
   EXPECT_EQ(message_of("x = 1"),
-            "config.toml: line 1: there is no key 'x'; the keys are format, model, models_dirs, "
-            "output_dir, pattern, precision, threads, weights_cache");
+            "config.toml: line 1: there is no key 'x'; the keys are format, max_memory, model, "
+            "models_dirs, output_dir, pattern, precision, threads, weights_cache");
 }
 
 TEST(Config, AWrongTypeIsNamed) {
@@ -59,6 +61,8 @@ TEST(Config, AWrongTypeIsNamed) {
             "config.toml: line 1: 'models_dirs' must be a list of strings");
   EXPECT_EQ(message_of("models_dirs = ['/a', 1]"),
             "config.toml: line 1: 'models_dirs' must be a list of strings");
+  EXPECT_EQ(message_of("max_memory = 4"),
+            "config.toml: line 1: 'max_memory' must be a size such as \"4G\"");
   EXPECT_EQ(message_of("threads = -1"),
             "config.toml: line 1: 'threads' must be an integer from 0 to 1024");
   EXPECT_EQ(message_of("threads = 2.0"),

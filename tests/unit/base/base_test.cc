@@ -102,6 +102,16 @@ TEST(Text, ChecksUtf8) {
   EXPECT_EQ(ascii_lower("DPM++ 2M É"), "dpm++ 2m É");
 }
 
+TEST(Text, SizesInBytes) {
+  EXPECT_EQ(parse_bytes("1000000"), 1000000U);
+  EXPECT_EQ(parse_bytes("4G"), uint64_t{4} << 30);
+  EXPECT_EQ(parse_bytes(" 3.5 GiB "), uint64_t{7} << 29);
+  EXPECT_EQ(parse_bytes("512mb"), uint64_t{512} << 20);
+  EXPECT_EQ(parse_bytes("2ki"), 2048U);
+  for (const char* wrong : {"", "G", "4X", "4GG", "-1G", "0", "0.1", "nan", "inf", "1e30", "4 4"})
+    EXPECT_EQ(parse_bytes(wrong), std::nullopt) << wrong;
+}
+
 TEST(Tensors, MeasureTheirDistance) {
   const Tensor a({2}, {3, 4}), b({2}, {3, 4.5F});
   EXPECT_DOUBLE_EQ(nmse(b, a), 0.01);

@@ -45,6 +45,7 @@ class Trial {
     inputs_[name] = std::move(tensor);
     return value;
   }
+  Value input_f32(const Shape& shape) { return input(random(shape, 1), graph::Numerics::kF32); }
   Value param(const Shape& shape, float scale = 1) {
     const std::string name = "param" + std::to_string(params_.size());
     params_[name] = random(shape, scale);
@@ -166,6 +167,29 @@ Value norm_with_addend(Trial& t) {
       t.g.group_norm(t.g.add(x, term), t.param({channels}), t.param({channels}), 8, 1e-5F));
 }
 
+/// By the statistics of another tensor, which has another size.
+Value norm_by_others(Trial& t) {
+  const int64_t channels = 8 * t.between(1, 12), batch = t.between(1, 3);
+  const Value other = t.input({batch, channels, t.between(2, 9)}, 2);
+  const Value x = t.input({batch, channels, t.between(1, 9), t.between(1, 9)}, 2);
+  return t.g.silu(t.g.group_normalise(x, t.g.group_statistics(other, 8), t.param({channels}),
+                                      t.param({channels}), 1e-2F));
+}
+
+/// Tokens of a picture merged and spread again, and where each went.
+Value token_merging(Trial& t) {
+  const int64_t height = t.between(2, 9), width = t.between(2, 9), batch = t.between(1, 3),
+                channels = t.between(1, 60), tokens = height * width,
+                destinations = (height / 2) * (width / 2);
+  const int64_t merged = t.between(0, tokens - destinations);
+  const Value scores = t.input_f32({batch, tokens, destinations});
+  const Value slots = t.g.token_slots(scores, height, width, merged);
+  t.g.output("slots", slots);
+  const Value few = t.g.merge_tokens(t.input({batch, tokens, channels}), slots, tokens - merged);
+  t.g.output("merged", few);
+  return t.g.unmerge_tokens(few, slots);
+}
+
 /// A residual block as denoisers have it: everything that fuses, and a shared input.
 Value residual_block(Trial& t) {
   const int64_t in = 32, out = t.chance() ? 32 : 64;
@@ -267,6 +291,13 @@ const std::vector<Case>& cases() {
                                1e-6F);
        }},
       {"group_norm_addend_silu", norm_with_addend},
+      {"group_statistics",
+       [](Trial& t) {
+         const int64_t channels = 4 * t.between(1, 20);
+         return t.g.group_statistics(
+             t.input({t.between(1, 3), channels, t.between(1, 9), t.between(1, 9)}, 2), 4);
+       }},
+      {"group_normalise", norm_by_others},
       {"layer_norm",
        [](Trial& t) {
          const int64_t size = t.between(2, 90);
@@ -296,6 +327,7 @@ const std::vector<Case>& cases() {
          return t.g.timestep_embedding(t.input({{2}, {487.25F, 3}}, graph::Numerics::kF32),
                                        2 * t.between(1, 80));
        }},
+      {"token_merging", token_merging},
       {"reshape",
        [](Trial& t) {
          return t.g.reshape(t.input({2, 6, 5, 4}), {4, 3, 20});

@@ -40,6 +40,11 @@ TEST(Graph, NamesTheBrokenRuleAndTheShapes) {
   EXPECT_THROW((void)g.slice(x, 1, 3, 9), GraphError);
   EXPECT_THROW((void)g.slice(x, 4, 0, 1), GraphError);
   EXPECT_THROW((void)g.group_norm(x, g.param("n", {4}), g.param("m", {4}), 3, 1e-5F), GraphError);
+  EXPECT_THROW((void)g.group_statistics(x, 3), GraphError);
+  const Value scores = g.input("scores", {1, 12, 2}), slots = g.token_slots(scores, 3, 4, 10);
+  EXPECT_THROW((void)g.token_slots(scores, 3, 4, 11), GraphError);
+  EXPECT_THROW((void)g.token_slots(scores, 2, 4, 1), GraphError);
+  EXPECT_THROW((void)g.merge_tokens(g.input("tokens", {1, 11, 5}), slots, 2), GraphError);
   EXPECT_THROW((void)g.add(x, g.param("three", {3})), GraphError);
   EXPECT_THROW((void)g.silu(Value{}), GraphError);
   EXPECT_THROW((void)g.conv2d(x, g.param("big", {1, 4, 11, 11}), {}, {}), GraphError);

@@ -48,6 +48,37 @@ TEST(Interpreter, NormsByHand) {
   EXPECT_FLOAT_EQ(y[2].data[0], 1 / s);
 }
 
+TEST(Interpreter, GroupNormInPartsByHand) {
+  Graph g;
+  const Value x = g.input("x", {1, 2, 2});
+  const Value weight = g.constant({{2}, {1, 2}}), bias = g.constant({{2}, {0, 10}});
+  g.output("own", g.group_statistics(x, 2));
+  g.output("y", g.group_normalise(x, g.constant({{1, 1, 2}, {3, 4}}), weight, bias, 5));
+  const auto y = interpret(g, {{"x", {{1, 2, 2}, {1, 3, 5, 9}}}}, no_params);
+  EXPECT_EQ(y[0].data, (std::vector<float>{2, 1, 7, 4}));
+  EXPECT_FLOAT_EQ(y[1].data[0], -2 / 3.0F);  // (1 - 3) / sqrt(4 + 5)
+  EXPECT_FLOAT_EQ(y[1].data[3], 2 * 6 / 3.0F + 10);
+}
+
+TEST(Interpreter, TokenMergingByHand) {
+  // Tokens 0 and 2 of a picture of 2 x 4 are the destinations.
+  Graph g;
+  const Value scores = g.input("scores", {1, 8, 2}), x = g.input("x", {1, 8, 1});
+  const Value slots = g.token_slots(scores, 2, 4, 3);
+  g.output("slots", slots);
+  const Value few = g.merge_tokens(x, slots, 5);
+  g.output("few", few);
+  g.output("spread", g.unmerge_tokens(few, slots));
+  const Tensor alike{{1, 8, 2}, {9, 9, 1, 5, 9, 9, 4, 3, 0, 0, 2, 2, 3, 4, 4, 0}};
+  const auto y = interpret(
+      g, {{"scores", alike}, {"x", {{1, 8, 1}, {1, 2, 4, 8, 16, 32, 64, 128}}}}, no_params);
+  // The best of all are token 1 (5, of destination 2), then 3 and 6 (4; of 0 and 2), before 7.
+  EXPECT_EQ(y[0].data, (std::vector<float>{0, 1, 1, 0, 2, 3, 1, 4}));
+  EXPECT_EQ(y[1].data, (std::vector<float>{4.5F, 70 / 3.0F, 16, 32, 128}));
+  EXPECT_EQ(y[2].data,
+            (std::vector<float>{4.5F, 70 / 3.0F, 70 / 3.0F, 4.5F, 16, 32, 70 / 3.0F, 128}));
+}
+
 TEST(Interpreter, MovementByHand) {
   Graph g;
   const Value x = g.input("x", {1, 2, 1, 2});

@@ -47,12 +47,16 @@ TEST(ToInfotext, WritesWhatIsNotTheDefault) {
   request.noise_source = "nv";
   request.eta_noise_seed_delta = 31337;
   request.emphasis = "no-norm";
+  request.token_merging_ratio = 0.5;
+  request.deep_cache_interval = 3;
+  request.deep_cache_depth = 2;
   request.eta = 0;
   EXPECT_EQ(to_infotext(request, "", "1", {{"Guard", "blocked: a, b"}}),
             "a red apple\n"
             "Steps: 20, Sampler: DPM++ 2M, Schedule type: Karras, CFG scale: 5.25, Seed: 1, "
             "Size: 512x512, Model: emoji, Variation seed: 3, Variation seed strength: 0.1, "
             "Seed resize from: 256x384, Clip skip: 2, ENSD: 31337, RNG: NV, Emphasis: No norm, "
+            "Token merging ratio: 0.5, Deep cache interval: 3, Deep cache depth: 2, "
             "Eta: 0, Guard: \"blocked: a, b\", Version: 1");
 }
 

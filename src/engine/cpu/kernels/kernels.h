@@ -61,6 +61,8 @@ struct GroupNorm {
   Buffer addend;                  ///< [B, C] added to x first, or null
   const float* weight = nullptr;  ///< [C]
   const float* bias = nullptr;    ///< [C]
+  /// [B, groups, 2]: mean and variance to normalise by; null for those of x
+  const float* statistics = nullptr;
   int64_t batch = 0, positions = 0, channels = 0;
   int groups = 32;
   float epsilon = 1e-5F;
@@ -69,6 +71,9 @@ struct GroupNorm {
 /// The variance is computed about the mean (two passes or a shifted one), accurate also when |mean|
 /// >> deviation. channels % groups == 0; channels per group may be any number >= 1.
 void group_norm(const GroupNorm& args);
+
+/// Mean and variance of each group: [B, groups, 2]. Of `args`, the input and the sizes count.
+void group_statistics(const GroupNorm& args, float* statistics);
 
 /// out[r] = (x[r] - mean) / sqrt(var + epsilon) * weight + bias over the columns; weight and bias
 /// may be null.
@@ -109,6 +114,19 @@ void attention(const Attention& args, void* scratch, int threads);
 /// [B, H*fy, W*fx, C].
 void upsample_nearest(Buffer x, Buffer out, int64_t batch, int64_t height, int64_t width,
                       int64_t channels, int factor_y, int factor_x);
+
+/// The places of one picture's tokens when some of them are merged: see graph::Graph::token_slots.
+struct TokenSlots {
+  const float* scores = nullptr;  ///< [height * width, (height / 2) * (width / 2)]
+  float* slots = nullptr;         ///< [height * width]
+  int64_t height = 0, width = 0, merged = 0;
+};
+void token_slots(const TokenSlots& args);
+
+/// out[s] = mean of the rows of x whose slot is s. Throws std::out_of_range for other slots.
+void merge_tokens(const Rows& x, const float* slots, const Rows& out);
+/// out[n] = x[slots[n]]. Throws std::out_of_range for other slots.
+void unmerge_tokens(const Rows& x, const float* slots, const Rows& out);
 
 /// Mean over the columns of each row: out[r] = mean(x[r]), float32.
 void row_mean(const Rows& x, float* out);

@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <cmath>
+#include <optional>
 #include <vector>
 
 #include "engine/cpu/kernels/f32_blocks.h"
@@ -152,19 +153,26 @@ struct ChannelAffine {
       : center(static_cast<size_t>(channels)), scale(center), shift(center) {}
 };
 
-/// Of one picture, from the moments of each channel's group. The addend (or null) moves a channel's
-/// mean only.
-ChannelAffine affine_of_groups(const GroupNorm& args, const ChannelSums& sums, int64_t picture,
+/// Of a picture's group. The addend (or null) moves a channel's mean only.
+Moments group_moments(const GroupNorm& args, const ChannelSums& sums, int64_t picture,
+                      int64_t group, const float* addend) {
+  const int64_t size = args.channels / args.groups;
+  Moments result;
+  for (int64_t c = group * size; c < (group + 1) * size; ++c) {
+    Moments channel = sums.moments(args, picture, c);
+    channel.mean += addend ? addend[c] : 0;
+    result.merge(channel);
+  }
+  return result;
+}
+
+/// Of one picture, from the moments of each channel's group.
+ChannelAffine affine_of_groups(const GroupNorm& args, const std::vector<Moments>& groups,
                                const float* addend) {
   ChannelAffine result(args.channels);
   const int64_t size = args.channels / args.groups;
   for (int g = 0; g < args.groups; ++g) {
-    Moments group;
-    for (int64_t c = g * size; c < (g + 1) * size; ++c) {
-      Moments channel = sums.moments(args, picture, c);
-      channel.mean += addend ? addend[c] : 0;
-      group.merge(channel);
-    }
+    const Moments& group = groups[static_cast<size_t>(g)];
     const double inverse = 1 / std::sqrt(group.squares / group.count + args.epsilon);
     for (int64_t c = g * size; c < (g + 1) * size; ++c) {
       result.center[c] = static_cast<float>(group.mean - (addend ? addend[c] : 0));
@@ -200,8 +208,20 @@ void write_channels(const GroupNorm& args, const std::vector<ChannelAffine>& aff
 
 }  // namespace
 
-void group_norm(const GroupNorm& args) {
+void group_statistics(const GroupNorm& args, float* statistics) {
   const ChannelSums sums = channel_sums(args);
+  for (int64_t b = 0; b < args.batch; ++b) {
+    for (int g = 0; g < args.groups; ++g) {
+      const Moments moments = group_moments(args, sums, b, g, nullptr);
+      *statistics++ = static_cast<float>(moments.mean);
+      *statistics++ = static_cast<float>(moments.squares / moments.count);
+    }
+  }
+}
+
+void group_norm(const GroupNorm& args) {
+  std::optional<ChannelSums> sums;
+  if (args.statistics == nullptr) sums = channel_sums(args);
   std::vector<float> wide(static_cast<size_t>(args.channels));
   std::vector<ChannelAffine> affines;
   for (int64_t b = 0; b < args.batch; ++b) {
@@ -209,7 +229,13 @@ void group_norm(const GroupNorm& args) {
     if (args.addend.data) {
       addend = read_f32(args.addend.at(b * args.channels), args.channels, wide.data());
     }
-    affines.push_back(affine_of_groups(args, sums, b, addend));
+    std::vector<Moments> groups;
+    for (int64_t g = 0; g < args.groups; ++g) {
+      const float* given = args.statistics + 2 * (b * args.groups + g);
+      groups.push_back(sums ? group_moments(args, *sums, b, g, addend)
+                            : Moments{1, given[0], given[1]});
+    }
+    affines.push_back(affine_of_groups(args, groups, addend));
   }
   write_channels(args, affines);
 }
