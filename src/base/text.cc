@@ -75,7 +75,7 @@ std::optional<uint64_t> parse_bytes(std::string_view text) {
     unit.remove_prefix(1);
     if (unit.starts_with('i')) unit.remove_prefix(1);
   }
-  if (unit != "" && unit != "b") return std::nullopt;
+  if (!unit.empty() && unit != "b") return std::nullopt;
   if (!(value >= 1 && value < 0x1p62)) return std::nullopt;
   return static_cast<uint64_t>(value);
 }

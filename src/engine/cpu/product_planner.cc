@@ -92,7 +92,7 @@ std::string onednn_version() {
 
 std::span<const ProductMethod> product_methods() { return kMethods; }
 
-ProductPlanner::ProductPlanner(std::vector<std::string> allowed, std::filesystem::path file)
+ProductPlanner::ProductPlanner(const std::vector<std::string>& allowed, std::filesystem::path file)
     : file_(std::move(file)), choices_(read_choices(file_)) {
   for (const ProductMethod& method : kMethods) {
     if (allowed.empty()) allowed_.push_back(&method);

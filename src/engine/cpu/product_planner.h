@@ -38,7 +38,7 @@ class ProductPlanner {
  public:
   /// `allowed` names the methods to use, in order of preference; empty for all. Without a file,
   /// nothing is measured and the first method that takes a product does it.
-  ProductPlanner(std::vector<std::string> allowed, std::filesystem::path file);
+  ProductPlanner(const std::vector<std::string>& allowed, std::filesystem::path file);
   /// Stores what was measured since.
   ~ProductPlanner();
   ProductPlanner(const ProductPlanner&) = delete;

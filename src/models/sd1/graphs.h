@@ -14,8 +14,8 @@ constexpr float kLatentScale = 0.18215F;
 struct DenoiserOptions {
   double token_merging = 0;
   int64_t outer_blocks = 0;
-  bool shallow = false;  ///< runs the outer blocks alone
-  auto operator<=>(const DenoiserOptions&) const = default;
+  bool shallow = false;                                      ///< runs the outer blocks alone
+  auto operator<=>(const DenoiserOptions&) const = default;  // NOLINT(modernize-use-nullptr)
 };
 
 /// One call of the denoiser. Inputs: x [pictures, C, height, width], timesteps [pictures], and for

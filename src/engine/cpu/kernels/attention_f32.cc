@@ -111,16 +111,17 @@ void Soften(float* scores, int64_t rows, float factor, const float* block_top, f
   }
   for (int64_t row = 0; row < rows; row += 2) {
     float* at = scores + row * kWidth;
-    V weights[2 * kVectors];
+    constexpr int64_t kTwoRows = int64_t{2} * kVectors;
+    V weights[kTwoRows];
     // The difference first: the product of a huge score would not be exact enough.
 #pragma GCC unroll 4
-    for (int64_t i = 0; i < 2 * kVectors; ++i)
+    for (int64_t i = 0; i < kTwoRows; ++i)
       weights[i] = hn::Sub(hn::Load(d, at + i * kLanes), tops[i % kVectors]);
 #pragma GCC unroll 4
-    for (int64_t i = 0; i < 2 * kVectors; ++i) weights[i] = hn::Mul(weights[i], scale);
+    for (int64_t i = 0; i < kTwoRows; ++i) weights[i] = hn::Mul(weights[i], scale);
     WeightsOf(d, weights);
 #pragma GCC unroll 4
-    for (int64_t i = 0; i < 2 * kVectors; ++i) {
+    for (int64_t i = 0; i < kTwoRows; ++i) {
       hn::Store(weights[i], d, at + i * kLanes);
       sums[i % kVectors] = hn::Add(sums[i % kVectors], weights[i]);
     }
