@@ -5,13 +5,9 @@
 #include <benchmark/benchmark.h>
 #include <omp.h>
 
-#include <memory>
-#include <new>
 #include <oneapi/dnnl/dnnl.hpp>
-#include <random>
 
-#include "bench/peaks.h"
-#include "engine/cpu/isa.h"
+#include "bench/kernel_bench.h"
 #include "engine/cpu/kernels/gemm.h"
 
 namespace safelight::bench {
@@ -20,29 +16,6 @@ namespace {
 using namespace engine::cpu;
 using benchmark::Counter;
 using benchmark::State;
-
-struct Free {
-  void operator()(std::byte* data) const { ::operator delete[](data, std::align_val_t{64}); }
-};
-using Bytes = std::unique_ptr<std::byte, Free>;
-
-Bytes allocate(size_t bytes) {
-  return Bytes(static_cast<std::byte*>(::operator new[](bytes, std::align_val_t{64})));
-}
-
-/// Random float32 near 0, or the upper halves of such: their bits taken as F16 are fine too.
-Bytes random(int64_t elements, size_t size) {
-  Bytes bytes = allocate(static_cast<size_t>(elements) * size);
-  std::minstd_rand generator(1);
-  for (int64_t i = 0; i < elements; ++i) {
-    const float value = 1.0F + static_cast<float>(generator() % 1024) / 1024.0F;
-    uint32_t bits;
-    __builtin_memcpy(&bits, &value, sizeof bits);
-    if (size == 2) bits >>= 16;
-    __builtin_memcpy(bytes.get() + static_cast<size_t>(i) * size, &bits, size);
-  }
-  return bytes;
-}
 
 struct Shape {
   int64_t rows, columns, depth;
@@ -58,20 +31,11 @@ void report(State& state, const Shape& shape) {
                                          Counter::kIsIterationInvariantRate);
 }
 
-void fma_peak(State& state) {
-  double operations = 0;
-  while (state.KeepRunning()) {
-#pragma omp parallel reduction(+ : operations)
-    operations += static_cast<double>(run_fma_loop(1 << 16));
-  }
-  state.counters["FLOP/s"] = Counter(operations, Counter::kIsRate);
-}
-
 void own(State& state) {
   const Shape s(state);
   const int threads = omp_get_max_threads();
-  const Bytes x = random(s.rows * s.depth, 4), out = random(s.rows * s.columns, 4),
-              weight = random(s.columns * s.depth, 2), bias = random(s.columns, 4);
+  const Bytes x = random_numbers(s.rows * s.depth, 4), out = random_numbers(s.rows * s.columns, 4),
+              weight = random_numbers(s.columns * s.depth, 2), bias = random_numbers(s.columns, 4);
   const Gemm args{.x = {{x.get(), Storage::kF32}, s.rows, s.depth, s.depth},
                   .out = {{out.get(), Storage::kF32}, s.rows, s.columns, s.columns},
                   .weight = {weight.get(), WeightFormat::kF16, s.columns, s.depth},
@@ -86,8 +50,9 @@ void own_convolution(State& state) {
   const int64_t channels = state.range(0), filters = state.range(1), size = state.range(2),
                 stride = state.range(3), pixels = 2 * size * size / stride / stride;
   const int threads = omp_get_max_threads();
-  const Bytes x = random(2 * size * size * channels, 4), out = random(pixels * filters, 4),
-              weight = random(filters * channels * 9, 2);
+  const Bytes x = random_numbers(2 * size * size * channels, 4),
+              out = random_numbers(pixels * filters, 4),
+              weight = random_numbers(filters * channels * 9, 2);
   const Filter filter{.rows = 3,
                       .columns = 3,
                       .height = size,
@@ -160,7 +125,6 @@ void shapes(benchmark::internal::Benchmark* bench) {
   }
 }
 
-BENCHMARK(fma_peak)->UseRealTime();
 BENCHMARK(own)->Apply(shapes);
 BENCHMARK(onednn)->Apply(shapes);
 BENCHMARK(own_convolution)
@@ -174,14 +138,3 @@ BENCHMARK(own_convolution)
 
 }  // namespace
 }  // namespace safelight::bench
-
-int main(int argc, char** argv) {
-  // Before anything is dispatched: applies the limit.
-  benchmark::AddCustomContext(
-      "isa", std::string(safelight::engine::cpu::isa_name(safelight::engine::cpu::active_isa())));
-  benchmark::AddCustomContext("threads", std::to_string(omp_get_max_threads()));
-  benchmark::Initialize(&argc, argv);
-  if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 1;
-  benchmark::RunSpecifiedBenchmarks();
-  benchmark::Shutdown();
-}

@@ -8,10 +8,9 @@
 #include <omp.h>
 
 #include <array>
-#include <memory>
-#include <new>
 #include <random>
 
+#include "bench/kernel_bench.h"
 #include "bench/peaks.h"
 #include "engine/cpu/isa.h"
 #include "engine/cpu/kernels/kernels.h"
@@ -23,17 +22,11 @@ using namespace engine::cpu;
 using benchmark::Counter;
 using benchmark::State;
 
-struct Free {
-  void operator()(std::byte* data) const { ::operator delete[](data, std::align_val_t{64}); }
-};
-
 /// Aligned memory of normally distributed elements.
 class Memory {
  public:
   Memory(int64_t elements, Storage storage)
-      : data_(static_cast<std::byte*>(::operator new[](
-            static_cast<size_t>(elements) * storage_size(storage), std::align_val_t{64}))),
-        storage_(storage) {
+      : data_(allocate(static_cast<size_t>(elements) * storage_size(storage))), storage_(storage) {
     std::minstd_rand generator(1);
     std::normal_distribution<float> normal;
     for (int64_t i = 0; i < elements; ++i) {
@@ -52,7 +45,7 @@ class Memory {
   std::byte* data() const { return data_.get(); }
 
  private:
-  std::unique_ptr<std::byte, Free> data_;
+  Bytes data_;
   Storage storage_;
 };
 
@@ -66,16 +59,6 @@ void report_bytes(State& state, int64_t elements, Storage storage) {
   state.SetBytesProcessed(state.iterations() * elements *
                           static_cast<int64_t>(storage_size(storage)));
 }
-
-void fma_peak(State& state) {
-  double operations = 0;
-  while (state.KeepRunning()) {
-#pragma omp parallel reduction(+ : operations)
-    operations += static_cast<double>(run_fma_loop(1 << 16));
-  }
-  state.counters["FLOP/s"] = Counter(operations, Counter::kIsRate);
-}
-BENCHMARK(fma_peak)->UseRealTime();
 
 void bf16_peak(State& state) {
   if (active_isa() < Isa::kAvx512Bf16) return state.SkipWithError("no bf16 dot products in use");
@@ -219,14 +202,3 @@ BENCHMARK(add)
 
 }  // namespace
 }  // namespace safelight::bench
-
-int main(int argc, char** argv) {
-  // Before anything is dispatched: applies the limit.
-  benchmark::AddCustomContext(
-      "isa", std::string(safelight::engine::cpu::isa_name(safelight::engine::cpu::active_isa())));
-  benchmark::AddCustomContext("threads", std::to_string(omp_get_max_threads()));
-  benchmark::Initialize(&argc, argv);
-  if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 1;
-  benchmark::RunSpecifiedBenchmarks();
-  benchmark::Shutdown();
-}

@@ -5,12 +5,7 @@
 #include <benchmark/benchmark.h>
 #include <omp.h>
 
-#include <memory>
-#include <new>
-#include <string>
-
-#include "bench/peaks.h"
-#include "engine/cpu/isa.h"
+#include "bench/kernel_bench.h"
 #include "engine/cpu/kernels/winograd.h"
 
 namespace safelight::bench {
@@ -20,46 +15,15 @@ using namespace engine::cpu;
 using benchmark::Counter;
 using benchmark::State;
 
-struct Free {
-  void operator()(std::byte* data) const { ::operator delete[](data, std::align_val_t{64}); }
-};
-using Bytes = std::unique_ptr<std::byte, Free>;
-
-Bytes allocate(size_t bytes) {
-  return Bytes(static_cast<std::byte*>(::operator new[](bytes, std::align_val_t{64})));
-}
-
-/// Float32 between 1 and 2, or the upper halves of such; their bits taken as F16 are fine too.
-Bytes numbers(int64_t count, size_t size) {
-  Bytes bytes = allocate(static_cast<size_t>(count) * size);
-  for (int64_t i = 0; i < count; ++i) {
-    const float value = 1.0F + static_cast<float>(i * 7 % 1021) / 1024.0F;
-    uint32_t bits;
-    __builtin_memcpy(&bits, &value, sizeof bits);
-    if (size == 2) bits >>= 16;
-    __builtin_memcpy(bytes.get() + static_cast<size_t>(i) * size, &bits, size);
-  }
-  return bytes;
-}
-
-void fma_peak(State& state) {
-  double operations = 0;
-  while (state.KeepRunning()) {
-#pragma omp parallel reduction(+ : operations)
-    operations += static_cast<double>(run_fma_loop(1 << 16));
-  }
-  state.counters["FLOP/s"] = Counter(operations, Counter::kIsRate);
-}
-BENCHMARK(fma_peak)->UseRealTime();
-
 /// Arguments: batch, height and width, channels in, channels out, bits of a value.
 void convolution(State& state) {
   const int64_t batch = state.range(0), size = state.range(1), in = state.range(2),
                 out = state.range(3), pixels = batch * size * size;
   const Storage storage = state.range(4) == 16 ? Storage::kBF16 : Storage::kF32;
   const WeightFormat format = WeightFormat::kF16;
-  const Bytes x = numbers(pixels * in, storage_size(storage)),
-              y = numbers(pixels * out, storage_size(storage)), weight = numbers(out * in * 9, 2),
+  const Bytes x = random_numbers(pixels * in, storage_size(storage)),
+              y = random_numbers(pixels * out, storage_size(storage)),
+              weight = random_numbers(out * in * 9, 2),
               packed = allocate(packed_winograd_bytes(out, in, format));
   pack_winograd(weight.get(), format, out, in, packed.get());
   Winograd args{.x = {x.get(), storage},
@@ -93,7 +57,7 @@ BENCHMARK(convolution)
 /// Arguments: channels in, channels out. Rate of the file's bytes.
 void pack(State& state) {
   const int64_t in = state.range(0), out = state.range(1);
-  const Bytes weight = numbers(out * in * 9, 2),
+  const Bytes weight = random_numbers(out * in * 9, 2),
               packed = allocate(packed_winograd_bytes(out, in, WeightFormat::kF16));
   while (state.KeepRunning()) {
     pack_winograd(weight.get(), WeightFormat::kF16, out, in, packed.get());
@@ -104,14 +68,3 @@ BENCHMARK(pack)->UseRealTime()->Unit(benchmark::kMillisecond)->Args({320, 320})-
 
 }  // namespace
 }  // namespace safelight::bench
-
-int main(int argc, char** argv) {
-  // Before anything is dispatched: applies the limit.
-  benchmark::AddCustomContext(
-      "isa", std::string(safelight::engine::cpu::isa_name(safelight::engine::cpu::active_isa())));
-  benchmark::AddCustomContext("threads", std::to_string(omp_get_max_threads()));
-  benchmark::Initialize(&argc, argv);
-  if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 1;
-  benchmark::RunSpecifiedBenchmarks();
-  benchmark::Shutdown();
-}
