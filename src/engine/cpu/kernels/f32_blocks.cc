@@ -49,23 +49,6 @@ HWY_INLINE void Map(const float* x, float* out, int64_t n, Function function) {
       });
 }
 
-HWY_INLINE V ToF32(D d, hn::Vec<hn::Rebind<uint16_t, D>> half) {
-  const hn::RebindToUnsigned<D> du;
-  return hn::BitCast(d, hn::ShiftLeft<16>(hn::PromoteTo(du, half)));
-}
-
-HWY_INLINE hn::Vec<hn::Rebind<uint16_t, D>> ToBF16(V value) {
-  const hn::RebindToUnsigned<D> du;
-  const hn::RebindToSigned<D> di;
-  const hn::Rebind<uint16_t, D> dh;
-  const auto bits = hn::BitCast(du, value);
-  const auto odd = hn::And(hn::ShiftRight<16>(bits), hn::Set(du, 1));
-  const auto rounded = hn::ShiftRight<16>(hn::Add(bits, hn::Add(hn::Set(du, 0x7FFF), odd)));
-  const auto quiet = hn::Set(du, 0x7FC0);
-  const auto kept = hn::IfThenElse(hn::RebindMask(du, hn::IsNaN(value)), quiet, rounded);
-  return hn::DemoteTo(dh, hn::BitCast(di, kept));
-}
-
 void Widen(const uint16_t* from, float* to, int64_t n) {
   const D d;
   const hn::Rebind<uint16_t, D> dh;

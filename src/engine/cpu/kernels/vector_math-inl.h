@@ -128,6 +128,25 @@ HWY_INLINE V GeluTanh(D d, V x) {
   return hn::Mul(x, Sigmoid(d, hn::Mul(cubic, hn::Set(d, 1.5957691216057308F))));
 }
 
+/// bf16 to float32.
+HWY_INLINE V ToF32(D d, hn::Vec<hn::Rebind<uint16_t, D>> half) {
+  const hn::RebindToUnsigned<D> du;
+  return hn::BitCast(d, hn::ShiftLeft<16>(hn::PromoteTo(du, half)));
+}
+
+/// To nearest even; NaN stays NaN.
+HWY_INLINE hn::Vec<hn::Rebind<uint16_t, D>> ToBF16(V value) {
+  const hn::RebindToUnsigned<D> du;
+  const hn::RebindToSigned<D> di;
+  const hn::Rebind<uint16_t, D> dh;
+  const auto bits = hn::BitCast(du, value);
+  const auto odd = hn::And(hn::ShiftRight<16>(bits), hn::Set(du, 1));
+  const auto rounded = hn::ShiftRight<16>(hn::Add(bits, hn::Add(hn::Set(du, 0x7FFF), odd)));
+  const auto quiet = hn::Set(du, 0x7FC0);
+  const auto kept = hn::IfThenElse(hn::RebindMask(du, hn::IsNaN(value)), quiet, rounded);
+  return hn::DemoteTo(dh, hn::BitCast(di, kept));
+}
+
 }  // namespace safelight::engine::cpu::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();
 #endif  // per-target include guard

@@ -44,7 +44,7 @@ HWY_INLINE V LoadValues(const std::byte* from, int64_t index) {
     return hn::LoadU(d, reinterpret_cast<const float*>(from) + index);
   } else {
     const hn::Rebind<uint16_t, D> half;
-    return WidenBF16(hn::LoadU(half, reinterpret_cast<const uint16_t*>(from) + index));
+    return ToF32(d, hn::LoadU(half, reinterpret_cast<const uint16_t*>(from) + index));
   }
 }
 
@@ -89,7 +89,7 @@ HWY_INLINE void StoreValues(V value, std::byte* to, int64_t index) {
     hn::StoreU(value, d, reinterpret_cast<float*>(to) + index);
   } else {
     const hn::Rebind<uint16_t, D> half;
-    hn::StoreU(NarrowBF16(value), half, reinterpret_cast<uint16_t*>(to) + index);
+    hn::StoreU(ToBF16(value), half, reinterpret_cast<uint16_t*>(to) + index);
   }
 }
 

@@ -23,25 +23,6 @@ constexpr float kA = 0.70710678F, kB = 1.41421356F;
 constexpr float kA2 = 0.5F, kB2 = 2.0F;
 constexpr float kNa = 1 / (2 * kA2 * (kA2 - kB2)), kNb = 1 / (2 * kB2 * (kB2 - kA2));
 
-HWY_INLINE V WidenBF16(hn::Vec<hn::Rebind<uint16_t, D>> half) {
-  const D d;
-  const hn::RebindToUnsigned<D> du;
-  return hn::BitCast(d, hn::ShiftLeft<16>(hn::PromoteTo(du, half)));
-}
-
-/// To nearest even; NaN stays NaN.
-HWY_INLINE hn::Vec<hn::Rebind<uint16_t, D>> NarrowBF16(V value) {
-  const hn::RebindToUnsigned<D> du;
-  const hn::RebindToSigned<D> di;
-  const hn::Rebind<uint16_t, D> dh;
-  const auto bits = hn::BitCast(du, value);
-  const auto odd = hn::And(hn::ShiftRight<16>(bits), hn::Set(du, 1));
-  const auto rounded = hn::ShiftRight<16>(hn::Add(bits, hn::Add(hn::Set(du, 0x7FFF), odd)));
-  const auto kept =
-      hn::IfThenElse(hn::RebindMask(du, hn::IsNaN(value)), hn::Set(du, 0x7FC0), rounded);
-  return hn::DemoteTo(dh, hn::BitCast(di, kept));
-}
-
 /// B^T d: six values of the input.
 HWY_INLINE void InputLine(const V (&d)[6], V (&out)[6]) {
   const D f;
