@@ -18,7 +18,8 @@ THIRD_PARTY = {
     "boost/math": ("diffusion",),
     "boost/beast": ("http",),
     "boost/asio": ("http",),
-    "boost/url": ("http",),
+    "boost/url": ("http", "jobs"),
+    "openssl/": ("http", "jobs"),
     "CLI/": ("app",),
     "toml++/": ("app",),
     "sodium": ("base",),
@@ -41,13 +42,13 @@ THIRD_PARTY = {
     "jpeglib.h": ("image",),
     "jerror.h": ("image",),
     "webp/": ("image",),
-    "zlib.h": ("image",),
+    "zlib.h": ("image", "http"),
 }
 
 # Headers of the C++ library have no dot; these are the ones of C and POSIX that have.
 SYSTEM = re.compile(
-    r"[a-z_0-9]+$|(sys|linux|arpa|netinet|sanitizer)/[a-z_0-9]+\.h$"
-    r"|(dirent|dlfcn|errno|fcntl|malloc|poll|pthread|pwd|sched|signal|spawn|stdio|termios|unistd)\.h$"
+    r"[a-z_0-9]+$|(sys|linux|arpa|net|netinet|sanitizer)/[a-z_0-9]+\.h$"
+    r"|(dirent|dlfcn|errno|fcntl|malloc|netdb|poll|pthread|pwd|sched|signal|spawn|stdio|termios|unistd)\.h$"
 )
 
 

@@ -38,6 +38,8 @@ missing_packages() {
   wanted=$(packages_of "$@" | sort)
   # shellcheck disable=SC2086  # a list of package names
   installed=$(dpkg-query -W -f='${db:Status-Status} ${Package}\n' $wanted 2>/dev/null | sed -n 's/^installed //p' | sort)
+  # npm may also have come with a nodejs that is not Debian's, and then conflicts with Debian's package of it.
+  if command -v npm >/dev/null; then wanted=$(grep -vx npm <<<"$wanted"); fi
   comm -23 <(echo "$wanted") <(echo "$installed")
 }
 

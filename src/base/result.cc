@@ -14,6 +14,11 @@ constexpr std::array kErrors = {
     ErrorInfo{ErrorCode::kOutOfMemory, "out_of_memory", 507, 7},
     ErrorInfo{ErrorCode::kCancelled, "cancelled", 499, 130},
     ErrorInfo{ErrorCode::kRefused, "refused", 400, 8},
+    ErrorInfo{ErrorCode::kUnauthenticated, "unauthenticated", 401, 9},
+    ErrorInfo{ErrorCode::kForbidden, "forbidden", 403, 9},
+    ErrorInfo{ErrorCode::kConflict, "conflict", 409, 10},
+    ErrorInfo{ErrorCode::kBusy, "busy", 429, 11},
+    ErrorInfo{ErrorCode::kUnavailable, "unavailable", 503, 12},
     ErrorInfo{ErrorCode::kInternal, "internal", 500, 1},
 };
 

@@ -17,6 +17,11 @@ enum class ErrorCode {
   kOutOfMemory,      ///< More memory than there is, or than the budget allows.
   kCancelled,        ///< Ended by the user or a timeout.
   kRefused,          ///< The guard's policy forbids it.
+  kUnauthenticated,  ///< Credentials are missing or wrong.
+  kForbidden,        ///< The caller is known, and may not.
+  kConflict,         ///< The same key or name already means something else.
+  kBusy,             ///< Too many requests, a full queue, a used-up quota: later it may work.
+  kUnavailable,      ///< A part that is needed (guard, broker) does not answer.
   kInternal,         ///< A bug of ours.
 };
 

@@ -1,0 +1,91 @@
+#pragma once
+
+#include <filesystem>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "api/principal.h"
+#include "jobs/dispatcher.h"
+#include "jobs/service.h"
+#include "request/request.h"
+
+namespace safelight::api {
+
+/// A checkpoint, VAE or adapter file as lists show it.
+struct ModelInfo {
+  std::string name;  ///< file name without its ending
+  std::string kind;  ///< "checkpoint", "vae", "lora", "embedding", ...
+  std::filesystem::path path;
+  std::string sha256;  ///< empty when not known yet
+  uint64_t size = 0;
+  int64_t changed = 0;  ///< seconds since the epoch
+
+  /// "name.safetensors [0123456789]" as SD WebUI shows it; without a hash the file's name.
+  std::string title() const;
+};
+
+struct SamplerInfo {
+  std::string name, aliases;  ///< aliases separated by ", "
+  bool uses_spacing = true;
+};
+
+struct ScheduleInfo {
+  std::string name, label;
+};
+
+/// What the server knows of files and names. Calls may read folders but no model file, unless said.
+class Catalog {
+ public:
+  virtual ~Catalog() = default;
+  virtual std::vector<ModelInfo> models(const std::string& kind) = 0;
+  /// The checkpoint that the name, title or short hash means, empty for the default. Errors:
+  /// kNotFound naming the nearest.
+  virtual Result<ModelInfo> find(const std::string& name) = 0;
+  /// Its SHA-256; reads the whole file the first time.
+  virtual Result<std::string> sha256(const ModelInfo& model) = 0;
+  virtual void refresh() = 0;
+  virtual std::vector<SamplerInfo> samplers() const = 0;
+  virtual std::vector<ScheduleInfo> schedules() const = 0;
+  /// Checks sampler and schedule names and what else of a request is known without its model.
+  virtual Status check(const request::Request& request) const = 0;
+  /// Makes every choice: seeds drawn, model's name, own size (read from the file's head).
+  virtual Result<request::Request> resolve(const request::Request& request, ModelInfo& model) = 0;
+};
+
+/// Workers of this server, for model and memory calls. The vector is empty on a front whose workers
+/// are all elsewhere.
+class Workers {
+ public:
+  virtual ~Workers() = default;
+  virtual std::vector<jobs::WorkerStatus> status() const = 0;
+  virtual Status load(const std::string& model) = 0;
+  virtual Status unload(const std::string& model) = 0;
+  virtual bool skip(const std::string& job) = 0;
+  virtual void watch_previews(const std::string& job, bool wanted) = 0;
+};
+
+/// What an administrator set, with the defaults of requests: SD WebUI's "options".
+class Options;
+
+/// Facts of this server that some answers tell.
+struct ServerFacts {
+  std::string version;  ///< "Safelight 0.1.0"
+  int64_t started = 0;  ///< jobs::Time
+  std::filesystem::path data_dir, output_dir;
+  std::vector<std::pair<std::string, std::string>> flags;  ///< as given, secrets left out
+};
+
+/// All that routes answer from. Borrowed; outlives the server.
+struct Backend {
+  jobs::Service& jobs;
+  Catalog& catalog;
+  Workers& workers;
+  Options& options;
+  ServerFacts facts;
+  /// For server restart and shutdown calls of an admin.
+  std::function<void()> shut_down;
+  std::string signing_key;  ///< for URLs that expire; of this server, at random, kept
+};
+
+}  // namespace safelight::api

@@ -1,0 +1,34 @@
+#pragma once
+
+#include <chrono>
+#include <memory>
+#include <string>
+
+#include "http/exchange.h"
+#include "jobs/service.h"
+
+namespace safelight::http {
+
+/// Events of the hub for one coroutine: a bounded queue. When a reader is slow, progress and
+/// previews of the same job replace each other; changes of state are never left out.
+class EventFeed {
+ public:
+  /// `job` empty: all jobs. To be made on the coroutine's executor.
+  EventFeed(jobs::EventHub& hub, const std::string& job, boost::asio::any_io_executor executor);
+  ~EventFeed();
+
+  /// The next event; null after `timeout`.
+  Awaitable<jobs::EventPtr> next(std::chrono::milliseconds timeout);
+
+ private:
+  struct State;
+  std::shared_ptr<State> state_;
+  jobs::EventHub::Subscription subscription_;
+};
+
+/// Waits until the job has ended or `timeout` has passed (0: for ever) or the client has gone; the
+/// last known state. The job goes on in any case.
+Awaitable<jobs::State> wait_for_end(Exchange& exchange, jobs::Service& service,
+                                    const std::string& job, std::chrono::milliseconds timeout);
+
+}  // namespace safelight::http

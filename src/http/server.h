@@ -1,0 +1,75 @@
+#pragma once
+
+#include <chrono>
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "http/exchange.h"
+#include "http/gatekeeper.h"
+#include "http/metrics.h"
+
+namespace safelight::http {
+
+struct TlsFiles {
+  std::filesystem::path certificate, key;  ///< PEM
+};
+
+struct ServerOptions {
+  std::string address = "127.0.0.1";
+  uint16_t port = 7860;
+  std::optional<TlsFiles> tls;
+  int threads = 1;           ///< that serve connections
+  int blocking_threads = 8;  ///< for Exchange::blocking
+  size_t max_connections = 10'000;
+  size_t max_header_bytes = 16 * 1024;
+  std::chrono::milliseconds header_timeout{10'000};  ///< for a whole head, however slow it comes
+  std::chrono::milliseconds body_timeout{60'000};    ///< for a whole body
+  std::chrono::milliseconds idle_timeout{75'000};    ///< between requests of one connection
+  std::chrono::milliseconds write_timeout{60'000};   ///< for a client that does not read
+  size_t compress_from = 2048;                       ///< bytes; gzip where the client accepts it
+  std::vector<std::string> cors_origins;             ///< exact origins; empty: none
+  std::string subpath;                               ///< prefix of all routes, such as "/sd"
+  std::function<void(const struct AccessRecord&)> access_log;
+};
+
+/// One line of the access log.
+struct AccessRecord {
+  std::string request_id, method, path, address, principal, traceparent;
+  int status = 0;
+  uint64_t bytes = 0;
+  double seconds = 0;
+};
+
+/// HTTP/1.1 (keep-alive, chunked, gzip) and WebSocket over plain sockets or TLS, on Asio
+/// coroutines.
+class Server {
+ public:
+  /// `router`, `gatekeeper` and `metrics` outlive the server.
+  Server(ServerOptions options, const Router& router, Gatekeeper& gatekeeper, Metrics& metrics);
+  ~Server();
+
+  /// Binds, or takes the listening sockets that systemd passed (LISTEN_FDS). Errors: kIo naming
+  /// address, cause and remedy: port in use, address not of this machine, no right to the port.
+  Status listen();
+  /// Where it listens: "http://127.0.0.1:7860".
+  std::string url() const;
+
+  /// Serves until stop(); the calling thread is one of the server's.
+  void run();
+  /// Graceful end: stops accepting, lets running exchanges end for `grace`, closes the rest, then
+  /// run() returns. From any thread.
+  void stop(std::chrono::milliseconds grace);
+
+ private:
+  class Listener;
+  std::unique_ptr<Listener> listener_;
+};
+
+/// Raises the limit of open files to what the system allows; the limit after it.
+uint64_t raise_open_file_limit();
+
+}  // namespace safelight::http
