@@ -1,9 +1,11 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -47,12 +49,14 @@ struct LiveJob {
 };
 
 /// Brings events to watchers and remembers how far each unfinished job is. Any thread may call
-/// anything; listeners are called on the publishing thread and must be quick and never block.
+/// anything; listeners are called on the publishing thread, in the order of the sequence numbers;
+/// they must be quick, never block and not call the hub.
 class EventHub {
  public:
   using Listener = std::function<void(const EventPtr&)>;
 
-  /// While it lives the listener is called.
+  /// While it lives the listener is called; a call that has begun on another thread may still come
+  /// after it.
   class Subscription {
    public:
     Subscription() = default;
@@ -82,9 +86,12 @@ class EventHub {
   void set_position(const std::string& job, int64_t position, double eta_seconds);
 
  private:
+  void update(const EventPtr& event);
+
   std::shared_ptr<struct Listeners> listeners_;
   mutable std::mutex mutex_;
   std::unordered_map<std::string, LiveJob> live_;
+  std::deque<std::pair<Time, std::string>> ended_;  ///< to be forgotten
   uint64_t sequence_ = 0;
 };
 
