@@ -52,6 +52,7 @@ struct NewJob {
   std::string client_id;        ///< a name that the client gave (force_task_id); may be empty
   std::string idempotency_key;  ///< the same key of the same owner is the same job; may be empty
   std::string traceparent;      ///< W3C trace context to pass on; may be empty
+  std::string policy = "off";   ///< of the guard that accepted it: only its workers may draw it
   int priority = 0;             ///< higher first among the jobs of one owner, [-100, 100]
   Time deadline = 0;            ///< a job not finished by then is expired; 0 for none
   int64_t timeout_ms = 0;       ///< longest run of one attempt; 0 for none

@@ -32,6 +32,10 @@ class Service {
   /// Called when a running job is to be cancelled.
   void on_cancel(std::function<void(const std::string& job, CancelMode mode)> cancel);
 
+  // What another process did, as the relay of a shared store hears it: calls those who asked above.
+  void work_came();
+  void cancel_came(const std::string& job, CancelMode mode);
+
   /// Renews positions and ETAs of queued jobs in the hub; called when the queue changes, at most
   /// a few times a second.
   Status refresh_positions();

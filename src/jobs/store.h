@@ -30,6 +30,7 @@ struct ClaimOptions {
   int64_t lease_ms = 15'000;
   /// How long the jobs of the loaded model may go before others that came earlier.
   int64_t patience_ms = 10'000;
+  std::string policy = "off";  ///< of the worker's guard: jobs of another one are not for it
 };
 
 /// A picture with its bytes, as a worker hands it in.
