@@ -107,33 +107,6 @@ std::string number_text(double value) {
              : fmt::format("{}", value);
 }
 
-/// Applies one JSON value to its field.
-Status set_json(Request& request, const Field& field, const json::value& value) {
-  if (value.is_null()) return {};
-  if (const auto* text = std::get_if<std::string Request::*>(&field.member)) {
-    if (!value.is_string())
-      return bad_value(field, shown(json::serialize(value)), "a text is needed");
-    request.** text = std::string(value.get_string());
-    return {};
-  }
-  if (value.is_string()) return set_text(request, field, std::string_view(value.get_string()));
-  if (!value.is_number())
-    return bad_value(field, shown(json::serialize(value)), "a number is needed");
-  const double number = value.to_number<double>();
-  if (const auto* whole = std::get_if<int64_t Request::*>(&field.member)) {
-    if (number != std::floor(number) || std::abs(number) > kSeedLimit) {
-      return bad_value(field, shown(json::serialize(value)),
-                       "a whole number is needed, at most 2^53");
-    }
-    request.** whole = static_cast<int64_t>(number);
-  } else if (const auto* real = std::get_if<double Request::*>(&field.member)) {
-    request.** real = number;
-  } else {
-    request.*std::get<std::optional<double> Request::*>(field.member) = number;
-  }
-  return {};
-}
-
 Error unknown_key(std::string_view key) {
   std::vector<std::string_view> known;
   for (const Field& field : kFields) known.push_back(field.key);
@@ -216,19 +189,6 @@ Status check_text(const Field& field, const std::string& text) {
   return bad_value(field, "'" + shown(text) + "'", fmt::format("one of {} is needed", listed));
 }
 
-Status check_field(const Request& request, const Field& field) {
-  if (const auto* text = std::get_if<std::string Request::*>(&field.member))
-    return check_text(field, request.**text);
-  if (const auto* whole = std::get_if<int64_t Request::*>(&field.member)) {
-    return check_range(field, static_cast<double>(request.**whole));
-  }
-  if (const auto* real = std::get_if<double Request::*>(&field.member))
-    return check_range(field, request.**real);
-  const std::optional<double>& maybe =
-      request.*std::get<std::optional<double> Request::*>(field.member);
-  return maybe ? check_range(field, *maybe) : Status();
-}
-
 Status check_side(std::string_view name, int64_t side) {
   if (side == 0) return {};
   if (side % kSizeStep != 0) {
@@ -293,6 +253,32 @@ Status set_text(Request& request, const Field& field, std::string_view text) {
   return {};
 }
 
+Status set_json(Request& request, const Field& field, const json::value& value) {
+  if (value.is_null()) return {};
+  if (const auto* text = std::get_if<std::string Request::*>(&field.member)) {
+    if (!value.is_string())
+      return bad_value(field, shown(json::serialize(value)), "a text is needed");
+    request.** text = std::string(value.get_string());
+    return {};
+  }
+  if (value.is_string()) return set_text(request, field, std::string_view(value.get_string()));
+  if (!value.is_number())
+    return bad_value(field, shown(json::serialize(value)), "a number is needed");
+  const double number = value.to_number<double>();
+  if (const auto* whole = std::get_if<int64_t Request::*>(&field.member)) {
+    if (number != std::floor(number) || std::abs(number) > kSeedLimit) {
+      return bad_value(field, shown(json::serialize(value)),
+                       "a whole number is needed, at most 2^53");
+    }
+    request.** whole = static_cast<int64_t>(number);
+  } else if (const auto* real = std::get_if<double Request::*>(&field.member)) {
+    request.** real = number;
+  } else {
+    request.*std::get<std::optional<double> Request::*>(field.member) = number;
+  }
+  return {};
+}
+
 Result<Request> from_json(const json::value& value, const JsonOptions& options) {
   if (!value.is_object()) return Error{ErrorCode::kInvalidArgument, "a request is a JSON object"};
   Request request;
@@ -322,12 +308,25 @@ json::object to_json(const Request& request) {
   return object;
 }
 
+Status validate_field(const Request& request, const Field& field) {
+  if (const auto* text = std::get_if<std::string Request::*>(&field.member))
+    return check_text(field, request.**text);
+  if (const auto* whole = std::get_if<int64_t Request::*>(&field.member)) {
+    if (Status good = check_range(field, static_cast<double>(request.**whole)); !good) return good;
+    const bool side = *whole == &Request::width || *whole == &Request::height;
+    return side ? check_side(field.key, request.**whole) : Status();
+  }
+  if (const auto* real = std::get_if<double Request::*>(&field.member))
+    return check_range(field, request.**real);
+  const std::optional<double>& maybe =
+      request.*std::get<std::optional<double> Request::*>(field.member);
+  return maybe ? check_range(field, *maybe) : Status();
+}
+
 Status validate(const Request& request) {
   for (const Field& field : kFields) {
-    if (Status good = check_field(request, field); !good) return good;
+    if (Status good = validate_field(request, field); !good) return good;
   }
-  if (Status good = check_side("width", request.width); !good) return good;
-  if (Status good = check_side("height", request.height); !good) return good;
   if (request.width * request.height > kMaxPixels) {
     return Error{ErrorCode::kInvalidArgument,
                  fmt::format("{} x {} are {} pixels; at most {} are drawn", request.width,

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <boost/json/object.hpp>
+#include <boost/json/value.hpp>
 #include <cstdint>
 #include <limits>
 #include <optional>
@@ -80,6 +81,10 @@ std::string default_text(const Field& field);
 /// number.
 Status set_text(Request& request, const Field& field, std::string_view text);
 
+/// Sets a field from a JSON value; null leaves it at its default. Errors: kInvalidArgument for
+/// another type.
+Status set_json(Request& request, const Field& field, const boost::json::value& value);
+
 struct JsonOptions {
   /// As SD WebUI's clients need. Otherwise an unknown key is an error naming the nearest, and so
   /// is one field under two names.
@@ -92,6 +97,9 @@ Result<Request> from_json(const boost::json::value& json, const JsonOptions& opt
 
 /// Every field that differs from its default.
 boost::json::object to_json(const Request& request);
+
+/// Checks one field's range, choices and text. Errors: as those of validate().
+Status validate_field(const Request& request, const Field& field);
 
 /// Checks ranges, sizes, choices and text. What depends on the model or the samplers is checked
 /// where they are known. Errors: kInvalidArgument saying what was given, what is possible, and the
