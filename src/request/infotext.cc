@@ -109,18 +109,6 @@ std::string to_spelling(const Field& field, const std::string& value) {
   return value;
 }
 
-/// Our value for SD WebUI's; nothing for a choice that we do not have.
-std::optional<std::string> from_spelling(const Field& field, const std::string& value) {
-  if (field.choices.empty()) return value;
-  const std::string lower = ascii_lower(value);
-  for (const Spelling& spelling : kSpellings) {
-    if (spelling.field == field.key && ascii_lower(spelling.webui) == lower) {
-      return std::string(spelling.ours);
-    }
-  }
-  return std::nullopt;
-}
-
 std::string text_of(const Request& request, const Field& field) {
   if (const auto* text = std::get_if<std::string Request::*>(&field.member)) {
     return to_spelling(field, request.**text);
@@ -219,7 +207,7 @@ void apply_parameter(ParsedInfotext& parsed, const std::string& key, const std::
       parse_size(value, request.seed_resize_from_w, request.seed_resize_from_h))
     return;
   if (const Field* field = field_of_infotext(key)) {
-    const std::optional<std::string> ours = from_spelling(*field, value);
+    const std::optional<std::string> ours = choice_from_webui(*field, value);
     if (ours && set_text(request, *field, *ours)) return;
   }
   parsed.rest.emplace_back(key, value);
@@ -284,6 +272,17 @@ ParsedInfotext read(std::string_view text) {
 }
 
 }  // namespace
+
+std::optional<std::string> choice_from_webui(const Field& field, const std::string& value) {
+  if (field.choices.empty()) return value;
+  const std::string lower = ascii_lower(value);
+  for (const Spelling& spelling : kSpellings) {
+    if (spelling.field == field.key && ascii_lower(spelling.webui) == lower) {
+      return std::string(spelling.ours);
+    }
+  }
+  return std::nullopt;
+}
 
 std::string to_infotext(const Request& request, const std::string& model_hash,
                         const std::string& version, const ExtraParameters& extra) {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -29,5 +30,9 @@ struct ParsedInfotext {
 /// parameter is prompt. As in SD WebUI, a text with "Steps" and without "RNG" was drawn with the
 /// GPU's generator, and the old form "Sampler: DPM++ 2M Karras" names sampler and schedule.
 ParsedInfotext parse_infotext(std::string_view text);
+
+/// Our value of a field with choices for SD WebUI's spelling of it, in any case ("No norm", "GPU");
+/// of other fields the value itself. Nothing for a choice that we do not have.
+std::optional<std::string> choice_from_webui(const Field& field, const std::string& value);
 
 }  // namespace safelight::request
