@@ -71,6 +71,37 @@ const std::map<std::string_view, Key>& keys() {
   return kKeys;
 }
 
+/// A number, switch or text as text; nothing for tables and dates.
+std::optional<std::string> scalar_text(const toml::node& node) {
+  if (const auto text = node.value_exact<std::string>()) return *text;
+  if (const auto number = node.value_exact<int64_t>()) return fmt::format("{}", *number);
+  if (const auto real = node.value_exact<double>()) return fmt::format("{}", *real);
+  if (const auto flag = node.value_exact<bool>()) return *flag ? "true" : "false";
+  return std::nullopt;
+}
+
+bool set_server(Config& config, const toml::node& node, const std::string& name) {
+  const toml::table* table = node.as_table();
+  if (table == nullptr) return false;
+  for (const auto& [key, value] : *table) {
+    ServerKey entry{
+        std::string(key.str()), {}, fmt::format("{}: line {}", name, key.source().begin.line)};
+    if (const toml::array* list = value.as_array()) {
+      for (const toml::node& element : *list) {
+        const auto text = scalar_text(element);
+        if (!text) return false;
+        entry.values.push_back(*text);
+      }
+    } else {
+      const auto text = scalar_text(value);
+      if (!text) return false;
+      entry.values.push_back(*text);
+    }
+    config.server.push_back(std::move(entry));
+  }
+  return true;
+}
+
 Error unknown_key(const std::string& where, std::string_view key) {
   std::vector<std::string_view> names;
   for (const auto& [name, unused] : keys()) names.push_back(name);
@@ -95,6 +126,13 @@ Result<Config> parse_config(std::string_view text, const std::string& name) {
   Config config;
   for (const auto& [key, node] : table) {
     const std::string where = fmt::format("{}: line {}", name, key.source().begin.line);
+    if (key.str() == "server") {
+      if (set_server(config, node, name)) continue;
+      return Error{ErrorCode::kInvalidArgument,
+                   fmt::format("{}: [server] holds keys with numbers, texts, switches and lists of "
+                               "them alone",
+                               where)};
+    }
     const auto found = keys().find(key.str());
     if (found == keys().end()) return unknown_key(where, key.str());
     if (!found->second.set(config, node)) {

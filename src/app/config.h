@@ -11,6 +11,13 @@
 
 namespace safelight::app {
 
+/// A key of the file's [server] table; app/server_settings.h knows what it means.
+struct ServerKey {
+  std::string key;
+  std::vector<std::string> values;  ///< several for a list
+  std::string where;                ///< file and line, for messages
+};
+
 /// The configuration file: what a user wants always, unless a flag says otherwise.
 struct Config {
   std::vector<std::string> models_dirs;   ///< further roots of models
@@ -22,6 +29,7 @@ struct Config {
   std::optional<int> threads;
   std::optional<bool> weights_cache;   ///< keep packed weights on disk
   std::optional<uint64_t> max_memory;  ///< bytes for weights and working memory
+  std::vector<ServerKey> server;
 };
 
 /// Reads TOML text; `name` is for messages. Errors: kInvalidArgument with the line for bad syntax,

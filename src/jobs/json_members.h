@@ -20,7 +20,7 @@ class MemberReader {
   /// `what` names the object in messages, e.g. "delivery".
   MemberReader(const boost::json::value& json, std::string_view what) : what_(what) {
     object_ = json.if_object();
-    if (object_ == nullptr) fail("is no JSON object");
+    if (object_ == nullptr) fail(" is no JSON object");
   }
 
   template <class T>
