@@ -76,6 +76,12 @@ struct ServerFacts {
   std::vector<std::pair<std::string, std::string>> flags;  ///< as given, secrets left out
 };
 
+/// What one submission may not pass.
+struct Limits {
+  int64_t max_queue = 100'000;  ///< jobs that wait
+  int64_t job_timeout_ms = 0;   ///< of one attempt where the client names none; 0 for none
+};
+
 /// All that routes answer from. Borrowed; outlives the server.
 struct Backend {
   jobs::Service& jobs;
@@ -83,6 +89,7 @@ struct Backend {
   Workers& workers;
   Options& options;
   ServerFacts facts;
+  Limits limits;
   /// For server restart and shutdown calls of an admin.
   std::function<void()> shut_down;
   std::string signing_key;  ///< for URLs that expire; of this server, at random, kept

@@ -51,11 +51,14 @@ struct NewJob {
   std::string source;           ///< "sdapi", "openai", "native", "ui"
   std::string client_id;        ///< a name that the client gave (force_task_id); may be empty
   std::string idempotency_key;  ///< the same key of the same owner is the same job; may be empty
-  std::string traceparent;      ///< W3C trace context to pass on; may be empty
-  std::string policy = "off";   ///< of the guard that accepted it: only its workers may draw it
-  int priority = 0;             ///< higher first among the jobs of one owner, [-100, 100]
-  Time deadline = 0;            ///< a job not finished by then is expired; 0 for none
-  int64_t timeout_ms = 0;       ///< longest run of one attempt; 0 for none
+  /// Hash of the request as it was asked for, before choices were made: what must be equal for an
+  /// idempotency key to be used again.
+  std::string fingerprint;
+  std::string traceparent;     ///< W3C trace context to pass on; may be empty
+  std::string policy = "off";  ///< of the guard that accepted it: only its workers may draw it
+  int priority = 0;            ///< higher first among the jobs of one owner, [-100, 100]
+  Time deadline = 0;           ///< a job not finished by then is expired; 0 for none
+  int64_t timeout_ms = 0;      ///< longest run of one attempt; 0 for none
   int max_attempts = 3;
 };
 

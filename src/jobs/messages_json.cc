@@ -58,6 +58,7 @@ json::object to_json(const NewJob& job) {
           {"source", job.source},
           {"client_id", job.client_id},
           {"idempotency_key", job.idempotency_key},
+          {"fingerprint", job.fingerprint},
           {"traceparent", job.traceparent},
           {"priority", job.priority},
           {"deadline", job.deadline},
@@ -73,6 +74,7 @@ Result<NewJob> new_job_from_json(const json::value& value) {
       .get("source", job.source)
       .get("client_id", job.client_id)
       .get("idempotency_key", job.idempotency_key)
+      .get("fingerprint", job.fingerprint)
       .get("traceparent", job.traceparent)
       .get("priority", job.priority)
       .get("deadline", job.deadline)

@@ -22,18 +22,16 @@ struct Family {
   bool (*matches)(const weights::TensorIndex& index);
   Result<std::unique_ptr<LatentModel>> (*load)(engine::Engine& engine,
                                                const weights::TensorIndex& index);
+  PictureSize size;
 };
 
 /// The families of this build, in the order in which they are tried.
-constexpr std::array kFamilies = {Family{"Stable Diffusion 1.x", &models::sd1::matches, &load_sd1}};
-
-struct Size {
-  int64_t width, height;
-};
+constexpr std::array kFamilies = {Family{
+    "Stable Diffusion 1.x", &models::sd1::matches, &load_sd1, {.width = 512, .height = 512}}};
 
 /// "512x768", sides within what can be drawn; nothing for other text.
-std::optional<Size> parse_size(std::string_view text) {
-  Size size{};
+std::optional<PictureSize> parse_size(std::string_view text) {
+  PictureSize size;
   const char* end = text.data() + text.size();
   const auto first = std::from_chars(text.data(), end, size.width);
   if (first.ec != std::errc() || first.ptr == end || *first.ptr != 'x') return std::nullopt;
@@ -44,7 +42,8 @@ std::optional<Size> parse_size(std::string_view text) {
   return size;
 }
 
-std::optional<Size> own_size(const weights::TensorIndex& index, const std::filesystem::path& path) {
+std::optional<PictureSize> own_size(const weights::TensorIndex& index,
+                                    const std::filesystem::path& path) {
   const auto found = index.metadata.find(kResolutionKey);
   if (found != index.metadata.end()) return parse_size(found->second);
   std::filesystem::path beside = path;
@@ -57,6 +56,17 @@ std::optional<Size> own_size(const weights::TensorIndex& index, const std::files
   return value && value->is_string() ? parse_size(value->get_string()) : std::nullopt;
 }
 
+Result<const Family*> family_of(const weights::TensorIndex& index,
+                                const std::filesystem::path& path) {
+  for (const Family& family : kFamilies) {
+    if (family.matches(index)) return &family;
+  }
+  return Error{ErrorCode::kUnsupported,
+               fmt::format("{}: no model family that this build knows ({}). 'safelight inspect' "
+                           "tells what the file is",
+                           path.filename().string(), kFamilies[0].name)};
+}
+
 }  // namespace
 
 Result<std::unique_ptr<LatentModel>> load_model(engine::Engine& engine,
@@ -65,18 +75,21 @@ Result<std::unique_ptr<LatentModel>> load_model(engine::Engine& engine,
   Result<weights::TensorIndex> index = weights::open_weights(path);
   if (!index) return index.error();
   index->identity = identity;
-  for (const Family& family : kFamilies) {
-    if (!family.matches(*index)) continue;
-    auto model = family.load(engine, *index);
-    if (!model) return model.error().in(path.filename().string());
-    if (const std::optional<Size> size = own_size(*index, path))
-      (*model)->set_own_size(size->width, size->height);
-    return model;
-  }
-  return Error{ErrorCode::kUnsupported,
-               fmt::format("{}: no model family that this build knows ({}). 'safelight inspect' "
-                           "tells what the file is",
-                           path.filename().string(), kFamilies[0].name)};
+  const auto family = family_of(*index, path);
+  if (!family) return family.error();
+  auto model = (*family)->load(engine, *index);
+  if (!model) return model.error().in(path.filename().string());
+  if (const std::optional<PictureSize> size = own_size(*index, path))
+    (*model)->set_own_size(size->width, size->height);
+  return model;
+}
+
+Result<PictureSize> own_picture_size(const std::filesystem::path& path) {
+  const Result<weights::TensorIndex> index = weights::open_weights(path);
+  if (!index) return index.error();
+  const auto family = family_of(*index, path);
+  if (!family) return family.error();
+  return own_size(*index, path).value_or((*family)->size);
 }
 
 }  // namespace safelight::pipelines

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <filesystem>
 #include <memory>
 
@@ -15,5 +16,13 @@ namespace safelight::pipelines {
 Result<std::unique_ptr<LatentModel>> load_model(engine::Engine& engine,
                                                 const std::filesystem::path& path,
                                                 const std::string& identity = {});
+
+struct PictureSize {
+  int64_t width = 0, height = 0;
+};
+
+/// The picture size that load_model() would give the checkpoint, from the file's head alone.
+/// Errors: those of open_weights; kUnsupported for a family that is not known here.
+Result<PictureSize> own_picture_size(const std::filesystem::path& path);
 
 }  // namespace safelight::pipelines

@@ -1,0 +1,163 @@
+#include "app/server_catalog.h"
+
+#include <fmt/format.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+
+#include "base/log.h"
+#include "base/random.h"
+#include "diffusion/sampler.h"
+
+namespace safelight::app {
+namespace {
+
+/// SD WebUI's short hash, and the least that names a model.
+constexpr size_t kShortHash = 10, kLeastHash = 8;
+
+int64_t changed_at(const std::filesystem::path& path) {
+  struct stat info {};
+  return ::stat(path.c_str(), &info) == 0 ? info.st_mtim.tv_sec : 0;
+}
+
+bool is_hash(std::string_view text) {
+  return text.size() >= kLeastHash &&
+         text.find_first_not_of("0123456789abcdefABCDEF") == std::string_view::npos;
+}
+
+}  // namespace
+
+ServerCatalog::ServerCatalog(Library library, std::vector<std::string> models_dirs,
+                             std::string default_model)
+    : library_(std::move(library)),
+      models_dirs_(std::move(models_dirs)),
+      default_model_(std::move(default_model)) {}
+
+api::ModelInfo ServerCatalog::info(const ModelEntry& entry) {
+  return {.name = entry.name,
+          .kind = std::string(name_of(entry.kind)),
+          .path = entry.path,
+          .sha256 = library_.hashes.known(entry.path).value_or(""),
+          .size = entry.size,
+          .changed = changed_at(entry.path)};
+}
+
+std::vector<api::ModelInfo> ServerCatalog::models(const std::string& kind) {
+  const std::lock_guard lock(mutex_);
+  std::vector<api::ModelInfo> models;
+  for (const ModelEntry& entry : library_.catalog.entries()) {
+    if (name_of(entry.kind) == kind) models.push_back(info(entry));
+  }
+  return models;
+}
+
+const ModelEntry* ServerCatalog::by_hash(std::string_view hash) {
+  for (const ModelEntry& entry : library_.catalog.entries()) {
+    if (entry.kind != ModelKind::kCheckpoint) continue;
+    const auto known = library_.hashes.known(entry.path);
+    if (known && known->starts_with(hash)) return &entry;
+  }
+  return nullptr;
+}
+
+Result<api::ModelInfo> ServerCatalog::find(const std::string& name) {
+  const std::lock_guard lock(mutex_);
+  if (is_hash(name)) {
+    if (const ModelEntry* entry = by_hash(name)) return info(*entry);
+  }
+  const auto entry = library_.checkpoint(name.empty() ? default_model_ : name);
+  if (!entry) return entry.error();
+  const auto& entries = library_.catalog.entries();
+  const bool listed = std::any_of(entries.begin(), entries.end(), [&](const ModelEntry& known) {
+    return known.path == entry->path;
+  });
+  // The operator may give a path; a client may not look at the server's files.
+  if (listed || name.empty()) return info(*entry);
+  return Error{ErrorCode::kNotFound,
+               fmt::format("there is no checkpoint '{}' in the folders of models", name)};
+}
+
+Result<std::string> ServerCatalog::sha256(const api::ModelInfo& model) {
+  const std::lock_guard one_at_a_time(hashing_);
+  HashCache hashes = [&] {
+    const std::lock_guard lock(mutex_);
+    return library_.hashes;
+  }();
+  if (const auto known = hashes.known(model.path)) return *known;
+  auto hash = hashes.sha256(model.path);
+  const std::lock_guard lock(mutex_);
+  library_.hashes = std::move(hashes);
+  return hash;
+}
+
+void ServerCatalog::refresh() {
+  auto reopened = open_library(models_dirs_);
+  if (!reopened) {
+    spdlog::warn("the list of models was not renewed: {}", reopened.error().message);
+    return;
+  }
+  const std::lock_guard lock(mutex_);
+  library_.catalog = std::move(reopened->catalog);
+}
+
+std::vector<api::SamplerInfo> ServerCatalog::samplers() const {
+  std::vector<api::SamplerInfo> samplers;
+  for (const diffusion::SamplerInfo& sampler : diffusion::samplers()) {
+    samplers.push_back(
+        {std::string(sampler.name), std::string(sampler.aliases), sampler.uses_spacing});
+  }
+  return samplers;
+}
+
+std::vector<api::ScheduleInfo> ServerCatalog::schedules() const {
+  std::vector<api::ScheduleInfo> schedules;
+  for (const diffusion::SpacingInfo& spacing : diffusion::spacings())
+    schedules.push_back({std::string(spacing.name), std::string(spacing.description)});
+  return schedules;
+}
+
+Status ServerCatalog::check(const request::Request& request) const {
+  if (Status good = request::validate(request); !good) return good;
+  const auto sampler = diffusion::find_sampler(request.sampler);
+  if (!sampler) return sampler.error();
+  const auto spacing = diffusion::find_spacing(request.schedule);
+  if (!spacing) return spacing.error();
+  return {};
+}
+
+Result<pipelines::PictureSize> ServerCatalog::picture_size(const api::ModelInfo& model) {
+  {
+    const std::lock_guard lock(mutex_);
+    const auto known = sizes_.find(model.path);
+    if (known != sizes_.end() && known->second.first == model.changed) return known->second.second;
+  }
+  const auto size = pipelines::own_picture_size(model.path);
+  if (!size) return size.error();
+  const std::lock_guard lock(mutex_);
+  sizes_[model.path] = {model.changed, *size};
+  return *size;
+}
+
+Result<request::Request> ServerCatalog::resolve(const request::Request& asked,
+                                                api::ModelInfo& model) {
+  auto found = find(asked.model);
+  if (!found) return found.error();
+  model = std::move(*found);
+  request::Request request = asked;
+  request.model = model.name;
+  if (request.seed < 0) request.seed = random_seed();
+  if (request.subseed < 0) request.subseed = request.subseed_strength > 0 ? random_seed() : 0;
+  if (request.width == 0 || request.height == 0) {
+    const auto size = picture_size(model);
+    if (!size) return size.error();
+    if (request.width == 0) request.width = size->width;
+    if (request.height == 0) request.height = size->height;
+  }
+  if (Status good = check(request); !good) return good.error();
+  auto hash = sha256(model);
+  if (!hash) return hash.error();
+  model.sha256 = std::move(*hash);
+  return request;
+}
+
+}  // namespace safelight::app
