@@ -2,6 +2,7 @@
 
 #include <filesystem>
 #include <functional>
+#include <mutex>
 #include <string>
 #include <vector>
 
@@ -92,7 +93,8 @@ struct Backend {
   Limits limits;
   /// For server restart and shutdown calls of an admin.
   std::function<void()> shut_down;
-  std::string signing_key;  ///< for URLs that expire; of this server, at random, kept
+  std::string signing_key;   ///< for URLs that expire; of this server, at random, kept
+  std::mutex counting = {};  ///< held while the job of somebody with a quota is accepted
 };
 
 }  // namespace safelight::api
