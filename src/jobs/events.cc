@@ -10,6 +10,7 @@ struct Listeners {
     std::string job;  ///< empty: all
     std::shared_ptr<const EventHub::Listener> listener;
   };
+  std::recursive_mutex calling;  ///< held while listeners run: whoever unsubscribes waits for them
   std::mutex mutex;
   std::unordered_map<uint64_t, Entry> entries;
   uint64_t next_id = 1;
@@ -40,6 +41,7 @@ EventHub::Subscription& EventHub::Subscription::operator=(Subscription&& other) 
 
 void EventHub::Subscription::reset() {
   if (const auto listeners = listeners_.lock()) {
+    const std::lock_guard none_runs(listeners->calling);
     const std::lock_guard lock(listeners->mutex);
     listeners->entries.erase(id_);
   }
@@ -85,23 +87,21 @@ void EventHub::update(const EventPtr& event) {
 }
 
 void EventHub::publish(Event event) {
+  // Held until the listeners were called: all hear of events in the order of their numbers.
+  const std::lock_guard lock(mutex_);
+  event.sequence = ++sequence_;
+  if (event.time == 0) event.time = now();
+  const auto shared = std::make_shared<const Event>(std::move(event));
+  update(shared);
+  const std::lock_guard calling(listeners_->calling);
   std::vector<std::shared_ptr<const Listener>> called;
-  EventPtr shared;
   {
-    // Numbered and told in one order: `mutex_` is held until the listeners are called.
-    const std::lock_guard lock(mutex_);
-    event.sequence = ++sequence_;
-    if (event.time == 0) event.time = now();
-    shared = std::make_shared<const Event>(std::move(event));
-    update(shared);
-    {
-      const std::lock_guard listeners_lock(listeners_->mutex);
-      for (const auto& [id, entry] : listeners_->entries) {
-        if (entry.job.empty() || entry.job == shared->job) called.push_back(entry.listener);
-      }
+    const std::lock_guard listeners_lock(listeners_->mutex);
+    for (const auto& [id, entry] : listeners_->entries) {
+      if (entry.job.empty() || entry.job == shared->job) called.push_back(entry.listener);
     }
-    for (const auto& listener : called) (*listener)(shared);
   }
+  for (const auto& listener : called) (*listener)(shared);
 }
 
 std::optional<LiveJob> EventHub::live(const std::string& job) const {

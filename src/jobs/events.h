@@ -55,8 +55,8 @@ class EventHub {
  public:
   using Listener = std::function<void(const EventPtr&)>;
 
-  /// While it lives the listener is called; a call that has begun on another thread may still come
-  /// after it.
+  /// While it lives the listener is called. Once reset() has returned it is called no more; hold no
+  /// lock then that the listener takes.
   class Subscription {
    public:
     Subscription() = default;
