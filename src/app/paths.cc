@@ -24,7 +24,8 @@ Paths find_paths(const Environment& environment) {
   return {.config_file = folder("XDG_CONFIG_HOME", ".config") / "config.toml",
           .cache = folder("XDG_CACHE_HOME", ".cache"),
           .models = data / "models",
-          .outputs = data / "outputs" / "text"};
+          .outputs = data / "outputs" / "text",
+          .server = data / "server"};
 }
 
 fs::path expand_home(const std::string& path, const Environment& environment) {

@@ -20,6 +20,7 @@ struct Paths {
   std::filesystem::path cache;        ///< $XDG_CACHE_HOME/safelight
   std::filesystem::path models;       ///< $XDG_DATA_HOME/safelight/models
   std::filesystem::path outputs;      ///< $XDG_DATA_HOME/safelight/outputs/text
+  std::filesystem::path server;       ///< $XDG_DATA_HOME/safelight/server: jobs, results, keys
 };
 
 /// By the XDG Base Directory Specification 0.8: relative values are ignored, and without a home

@@ -39,6 +39,10 @@ struct DispatcherOptions {
   int64_t idle_seconds = 0;    ///< models are unloaded, by ending the process, after; 0 never
   std::vector<std::string> pinned;
   int niceness = 5;  ///< of the worker: answers go before steps
+  /// Called for each picture of a job with `delivery.save`, before the job's end is committed; its
+  /// result becomes ResultFile::saved_as. May be empty. A failure is logged, the job still
+  /// succeeds: its results are in the store.
+  std::function<Result<std::string>(const Job& job, const FinishedPicture& picture)> save;
 };
 
 /// Claims jobs from the store and has one worker process draw them: starts it when there is work,
