@@ -10,15 +10,21 @@
 namespace safelight::http {
 
 /// Events of the hub for one coroutine: a bounded queue. When a reader is slow, progress and
-/// previews of the same job replace each other; changes of state are never left out.
+/// previews of the same job replace each other; changes of state are never left out. A reader that
+/// falls behind by thousands of those has lost the feed, and is told so.
 class EventFeed {
  public:
   /// `job` empty: all jobs. To be made on the coroutine's executor.
   EventFeed(jobs::EventHub& hub, const std::string& job, boost::asio::any_io_executor executor);
   ~EventFeed();
 
-  /// The next event; null after `timeout`.
+  EventFeed(const EventFeed&) = delete;
+  EventFeed& operator=(const EventFeed&) = delete;
+
+  /// The next event; null after `timeout`, and at once when the feed is lost. One reader at a time.
   Awaitable<jobs::EventPtr> next(std::chrono::milliseconds timeout);
+  /// Whether the reader was so slow that a change of state had no place any more: to be closed.
+  bool lost() const;
 
  private:
   struct State;
@@ -27,7 +33,7 @@ class EventFeed {
 };
 
 /// Waits until the job has ended or `timeout` has passed (0: for ever) or the client has gone; the
-/// last known state. The job goes on in any case.
+/// last known state, kFailed for a job that there is not. The job goes on in any case.
 Awaitable<jobs::State> wait_for_end(Exchange& exchange, jobs::Service& service,
                                     const std::string& job, std::chrono::milliseconds timeout);
 

@@ -3,6 +3,7 @@
 #include <boost/asio/awaitable.hpp>
 #include <boost/json/value.hpp>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -18,16 +19,6 @@ namespace safelight::http {
 template <class T>
 using Awaitable = boost::asio::awaitable<T>;
 
-/// A whole answer.
-struct Reply {
-  int status = 200;
-  std::string content_type = "application/json";
-  std::vector<std::pair<std::string, std::string>> headers;
-  std::string body;
-};
-
-Reply json_reply(const boost::json::value& json, int status = 200);
-
 /// Which form of error body a route's clients read.
 enum class ErrorForm {
   kNative,   ///< {"error": {"code", "message", "field", "request_id"}}
@@ -35,8 +26,29 @@ enum class ErrorForm {
   kOpenAi,   ///< {"error": {"message", "type", "param", "code"}}
 };
 
+/// What an error reply says, kept beside its body so that the server can add the request's id.
+struct ErrorBody {
+  Error error;
+  ErrorForm form = ErrorForm::kNative;
+  std::string field;  ///< path of the field that is wrong, such as "steps"; may be empty
+};
+
+/// A whole answer.
+struct Reply {
+  int status = 200;
+  std::string content_type = "application/json";
+  std::vector<std::pair<std::string, std::string>> headers;
+  std::string body;
+  std::optional<ErrorBody> error;  ///< set by error_reply
+};
+
+Reply json_reply(const boost::json::value& json, int status = 200);
+
 /// An error as its route's clients read it; the status by error_info(error.code) unless given.
-Reply error_reply(const Error& error, ErrorForm form, int status = 0);
+Reply error_reply(const Error& error, ErrorForm form, int status = 0, std::string_view field = {});
+
+/// The body of an error in the form, with the id of its request.
+std::string error_body(const ErrorBody& body, std::string_view request_id);
 
 /// An answer that is sent in parts, as long as the client listens.
 class ReplyStream {
@@ -53,7 +65,7 @@ class Exchange {
   virtual std::string_view method() const = 0;
   virtual std::string_view path() const = 0;
   virtual const std::string& body() const = 0;
-  /// Empty when absent; names in any case.
+  /// Empty when absent; names in any case. Several fields of one name are joined with ", ".
   virtual std::string_view header(std::string_view name) const = 0;
   /// The decoded value of a query parameter; nothing when absent.
   virtual std::optional<std::string> query(std::string_view name) const = 0;
@@ -111,11 +123,13 @@ struct RouteOptions {
   Access access = Access::kUser;
   ErrorForm errors = ErrorForm::kNative;
   size_t max_body = size_t{1} << 20;
-  double rate_cost = 1;        ///< tokens of the rate limit; 0: free (status, progress)
-  std::string_view operation;  ///< short name for metrics and the OpenAPI document
+  double rate_cost = 1;           ///< tokens of the rate limit; 0: free (status, progress)
+  bool accepts_any_body = false;  ///< else a body must be application/json, or it is a 415
+  std::string_view operation;     ///< short name for metrics and the OpenAPI document
 };
 
-/// A route: pattern segments are literal or {name}; a last {name*} takes the rest of the path.
+/// A route: pattern segments are literal or {name}; a last {name*} takes the rest of the path,
+/// which may be nothing.
 struct Route {
   std::string method;  ///< "GET" answers HEAD too
   std::string pattern;
@@ -124,9 +138,10 @@ struct Route {
   SocketHandler socket;  ///< a WebSocket upgrade of a GET
 };
 
-/// The table of routes; what tests walk.
+/// The table of routes; what tests walk. Filled before the server starts, then read by any thread.
 class Router {
  public:
+  Router();
   void get(std::string pattern, RouteOptions options, Handler handler);
   void post(std::string pattern, RouteOptions options, Handler handler);
   void put(std::string pattern, RouteOptions options, Handler handler);
@@ -137,13 +152,27 @@ class Router {
     const Route* route = nullptr;
     std::vector<std::pair<std::string, std::string>> params;
     bool path_known = false;  ///< a route with another method has this path
-    std::string allow;        ///< methods that this path has
+    std::string allow;        ///< methods that this path has: "GET, HEAD, POST"
   };
-  Match find(std::string_view method, std::string_view path) const;
+  /// The route of a decoded path (see target.h): literal segments go before {name}, {name} before
+  /// {name*}, whatever came first. One "/" at the end does not count. With `upgrade` a socket goes
+  /// before a GET of the same path; without, a socket is found where there is no GET.
+  Match find(std::string_view method, std::string_view path, bool upgrade = false) const;
   const std::vector<Route>& routes() const { return routes_; }
 
  private:
+  /// A segment of the patterns that begin alike.
+  struct Node {
+    std::map<std::string, size_t, std::less<>> literals;
+    std::optional<size_t> parameter, rest;
+    std::vector<size_t> routes;  ///< that end here
+  };
+  class Search;
+  void add(Route route);
+  size_t child(size_t node, std::string_view segment);
+
   std::vector<Route> routes_;
+  std::vector<Node> nodes_;
 };
 
 }  // namespace safelight::http

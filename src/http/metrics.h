@@ -1,13 +1,12 @@
 #pragma once
 
-#include <array>
-#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <map>
 #include <mutex>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace safelight::http {
@@ -21,7 +20,7 @@ class Metrics {
   void set(std::string_view name, const Labels& labels, double value);
   /// Into a histogram with buckets from 1 ms to 10 min.
   void observe(std::string_view name, const Labels& labels, double seconds);
-  /// What a name means; shown as # HELP.
+  /// What a name means; shown as # HELP. One line.
   void describe(std::string_view name, std::string_view help);
   /// Called before each rendering, to set gauges.
   void on_collect(std::function<void(Metrics&)> collector);
@@ -34,6 +33,8 @@ class Metrics {
     double sum = 0;
     uint64_t count = 0;
   };
+  void add_head(std::string& text, const std::string& name, const char* type) const;
+
   std::mutex mutex_;
   std::map<std::string, std::string> help_;
   std::map<std::string, std::map<std::string, double>> counters_, gauges_;
