@@ -50,8 +50,8 @@ class FakeExchange final : public Exchange {
     scheme_ = "https";
     return *this;
   }
-  FakeExchange& goes_away_after(size_t parts) {
-    parts_read_ = parts;
+  FakeExchange& goes_away_after(size_t count) {
+    parts_read_ = count;
     return *this;
   }
 
