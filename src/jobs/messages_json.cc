@@ -60,6 +60,7 @@ json::object to_json(const NewJob& job) {
           {"idempotency_key", job.idempotency_key},
           {"fingerprint", job.fingerprint},
           {"traceparent", job.traceparent},
+          {"policy", job.policy},
           {"priority", job.priority},
           {"deadline", job.deadline},
           {"timeout_ms", job.timeout_ms},
@@ -76,6 +77,7 @@ Result<NewJob> new_job_from_json(const json::value& value) {
       .get("idempotency_key", job.idempotency_key)
       .get("fingerprint", job.fingerprint)
       .get("traceparent", job.traceparent)
+      .get("policy", job.policy)
       .get("priority", job.priority)
       .get("deadline", job.deadline)
       .get("timeout_ms", job.timeout_ms)
