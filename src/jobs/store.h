@@ -11,7 +11,8 @@
 namespace safelight::jobs {
 
 /// A job's right to be run by one worker for a while. The first commit of a lease that is still
-/// held wins; what comes of a lost one is dropped.
+/// held wins; what comes of a lost one is dropped. One that ran out is held until a sweep takes the
+/// job back.
 struct Lease {
   std::string job;
   int attempt = 0;
@@ -92,12 +93,12 @@ struct Retention {
 /// Where jobs live. Whatever a call that changes something returns well survives a crash of the
 /// machine: it was synced. Calls block (on disk or network) and may come from any thread. Errors:
 /// kIo for disk or network, with the remedy; kNotFound for ids that there are not;
-/// kInvalidArgument for an idempotency key that was used for another request.
+/// kConflict for an idempotency key that was used for a request with another fingerprint.
 class Store {
  public:
   virtual ~Store() = default;
 
-  /// Accepts all or none.
+  /// Accepts all or none, at most 1,000. Ids grow in the order of acceptance.
   virtual Result<std::vector<Accepted>> submit(const std::vector<NewJob>& jobs) = 0;
   virtual Result<Job> find(const std::string& id) = 0;
   /// By the name that the client gave, newest first.
@@ -109,25 +110,32 @@ class Store {
   virtual Result<std::string> read_result(const std::string& id, int64_t index) = 0;
 
   /// The next job, fair between owners (deficit round robin over cost_of), by priority and age
-  /// within one; nothing when none waits.
+  /// within one; nothing when none waits. Jobs of the loaded model go first, for no longer than
+  /// patience_ms until whose turn it is gets it.
   virtual Result<std::optional<Claim>> claim(const ClaimOptions& options) = 0;
   virtual Result<RenewedLease> renew(const Lease& lease, int64_t lease_ms) = 0;
   /// Ends the job with its results, once: false when the lease was lost, and nothing changed.
+  /// Errors: kInvalidArgument for a state that is not final, an error without need or a missing
+  /// one, results that are not what is told of them.
   virtual Result<bool> finish(const Lease& lease, const Outcome& outcome) = 0;
   /// Puts the job back into the queue, at its old place. `counted`: the attempt counts (a crash);
-  /// after the last attempt the job fails with `reason`. False when the lease was lost.
+  /// after the last attempt the job fails with `reason`. Where a cancel was asked for, it is
+  /// cancelled instead. False when the lease was lost.
   virtual Result<bool> give_back(const Lease& lease, bool counted, const std::string& reason) = 0;
 
-  /// A queued job is cancelled at once, a running one asked to end; a final one stays. The state
-  /// after it.
+  /// A queued job is cancelled at once, a running one asked to end (the last mode counts); a final
+  /// one stays. The state after it.
   virtual Result<State> cancel(const std::string& id, CancelMode mode) = 0;
-  /// Takes back what dead workers held, expires what is past its deadline, applies retention.
+  /// Takes back what dead workers held (a counted attempt), expires what is past its deadline,
+  /// queued or running, applies retention. What changed, also by earlier calls that found a job
+  /// past its deadline.
   virtual Result<std::vector<Change>> sweep() = 0;
   virtual Result<QueueCounts> counts() = 0;
-  /// Ids of queued jobs in the order in which they will start if nothing else comes, the first
-  /// `limit` of them.
+  /// Ids of queued jobs in the order in which they will start if nothing else comes and no loaded
+  /// model goes first, the first `limit` of them.
   virtual Result<std::vector<std::string>> order(size_t limit) = 0;
-  /// Megapixel-steps and pictures that an owner has asked for since `since`, for quotas.
+  /// Megapixel-steps and pictures that an owner has asked for since `since`, for quotas; known for
+  /// a month, whatever became of the jobs.
   struct Usage {
     int64_t pictures = 0;
     double cost = 0;

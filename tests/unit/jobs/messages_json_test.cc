@@ -23,6 +23,8 @@ NewJob example() {
       .format = "jpeg", .quality = 71, .metadata = false, .save = true, .pattern = "[seed]"};
   job.owner = "ann";
   job.idempotency_key = "k";
+  job.fingerprint = "f";
+  job.policy = "strict";
   job.deadline = 1'900'000'000'000;
   job.priority = -3;
   return job;
@@ -40,6 +42,8 @@ TEST(MessagesJson, AJobComesBackExactly) {
   EXPECT_EQ(back->deadline, job.deadline);
   EXPECT_EQ(back->priority, job.priority);
   EXPECT_EQ(back->idempotency_key, job.idempotency_key);
+  EXPECT_EQ(back->fingerprint, job.fingerprint);
+  EXPECT_EQ(back->policy, job.policy);
 }
 
 TEST(MessagesJson, WrongMembersAreNamed) {
