@@ -12,7 +12,6 @@ struct OperationRoute {
   std::string method, pattern;
   std::string_view operation;  ///< its name
   std::string_view role;       ///< that a caller needs: "", "viewer", "user", "admin"
-  bool socket = false;
 };
 
 /// The OpenAPI 3.1 document of the routes, with the field tables that check requests as its
