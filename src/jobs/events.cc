@@ -61,7 +61,9 @@ EventHub::Subscription EventHub::subscribe(const std::string& job, Listener list
 }
 
 void EventHub::update(const EventPtr& event) {
-  LiveJob& job = live_[event->job];
+  const auto [found, is_new] = live_.try_emplace(event->job);
+  LiveJob& job = found->second;
+  if (!is_new) index(event->job, job, false);
   if (!event->owner.empty()) job.owner = event->owner;
   if (event->kind == Event::Kind::kState) {
     job.state = event->state;
@@ -79,11 +81,44 @@ void EventHub::update(const EventPtr& event) {
   if (event->kind == Event::Kind::kProgress) job.progress = event->progress;
   if (event->kind == Event::Kind::kPreview) job.preview = event;
   job.eta_seconds = event->eta_seconds;
+  index(event->job, job, true);
   while (!ended_.empty() && ended_.front().first + kKeptAfterEnd < event->time) {
-    const auto found = live_.find(ended_.front().second);
-    if (found != live_.end() && is_final(found->second.state)) live_.erase(found);
+    const auto old = live_.find(ended_.front().second);
+    if (old != live_.end() && is_final(old->second.state)) live_.erase(old);
     ended_.pop_front();
   }
+}
+
+void EventHub::index(const std::string& id, const LiveJob& job, bool add) {
+  const auto change = [&](std::set<std::string>& ids) {
+    if (add) {
+      ids.insert(id);
+    } else {
+      ids.erase(id);
+    }
+  };
+  if (job.state == State::kRunning) {
+    change(running_);
+  } else if (job.state == State::kQueued) {
+    std::set<std::string>& ids = queued_of_[job.owner];
+    queued_ -= ids.size();
+    change(ids);
+    queued_ += ids.size();
+    if (ids.empty()) queued_of_.erase(job.owner);
+  }
+}
+
+EventHub::Activity EventHub::activity(const std::string& owner) const {
+  const std::lock_guard lock(mutex_);
+  Activity activity;
+  activity.queued = queued_;
+  for (const std::string& id : running_) activity.running.emplace_back(id, live_.at(id));
+  const auto queued = queued_of_.find(owner);
+  if (queued != queued_of_.end()) {
+    const std::string& first = *queued->second.begin();
+    activity.next.emplace(first, live_.at(first));
+  }
+  return activity;
 }
 
 void EventHub::publish(Event event) {

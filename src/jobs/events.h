@@ -6,6 +6,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -81,16 +82,28 @@ class EventHub {
 
   /// The live state of an unfinished job, or of one that ended in the last minute.
   std::optional<LiveJob> live(const std::string& job) const;
+  struct Activity {
+    using Entry = std::pair<std::string, LiveJob>;  ///< id, state
+    std::vector<Entry> running;                     ///< of all owners, by age
+    std::optional<Entry> next;                      ///< the oldest queued job of the owner
+    size_t queued = 0;                              ///< of all owners
+  };
+  /// What is going on, for those who ask often: its cost does not grow with the queue.
+  Activity activity(const std::string& owner) const;
   /// All unfinished jobs that this process knows, running ones first.
   std::vector<std::pair<std::string, LiveJob>> unfinished() const;
   void set_position(const std::string& job, int64_t position, double eta_seconds);
 
  private:
   void update(const EventPtr& event);
+  void index(const std::string& id, const LiveJob& job, bool add);
 
   std::shared_ptr<struct Listeners> listeners_;
   mutable std::mutex mutex_;
   std::unordered_map<std::string, LiveJob> live_;
+  std::set<std::string> running_;                                     // ids
+  std::unordered_map<std::string, std::set<std::string>> queued_of_;  // by owner
+  size_t queued_ = 0;
   std::deque<std::pair<Time, std::string>> ended_;  ///< to be forgotten
   uint64_t sequence_ = 0;
 };

@@ -51,6 +51,32 @@ TEST(EventHub, RemembersWhatIsUnfinishedAndForgetsWhatEndedLongAgo) {
   EXPECT_FALSE(hub.live("b"));
 }
 
+TEST(EventHub, ActivityIsWhatRunsAndTheOwnersOldestQueuedJob) {
+  EventHub hub;
+  for (const char* const id : {"c", "a", "b", "d"}) hub.publish(state(id, State::kQueued));
+  Event other = state("0", State::kQueued);
+  other.owner = "ben";
+  hub.publish(other);
+  hub.publish(state("b", State::kRunning));
+  hub.publish(state("a", State::kRunning));
+  EventHub::Activity activity = hub.activity("ann");
+  ASSERT_EQ(activity.running.size(), 2U);
+  EXPECT_EQ(activity.running[0].first, "a");
+  EXPECT_EQ(activity.running[1].first, "b");
+  ASSERT_TRUE(activity.next);
+  EXPECT_EQ(activity.next->first, "c");
+  EXPECT_EQ(activity.queued, 3U);
+  EXPECT_FALSE(hub.activity("eve").next);
+
+  hub.publish(state("a", State::kQueued));
+  hub.publish(state("b", State::kSucceeded));
+  hub.publish(state("c", State::kCancelled));
+  activity = hub.activity("ann");
+  EXPECT_TRUE(activity.running.empty());
+  EXPECT_EQ(activity.next->first, "a");
+  EXPECT_EQ(activity.queued, 3U);
+}
+
 TEST(EventHub, AJobThatCameBackIntoTheQueueIsNotForgotten) {
   EventHub hub;
   hub.publish(state("a", State::kFailed, 10));

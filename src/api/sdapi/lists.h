@@ -1,0 +1,29 @@
+#pragma once
+
+#include <boost/json/array.hpp>
+#include <boost/json/object.hpp>
+
+#include "api/backend.h"
+#include "api/options.h"
+
+namespace safelight::api::sdapi {
+
+boost::json::array samplers(const Catalog& catalog);
+boost::json::array schedulers(const Catalog& catalog);
+boost::json::array upscalers();
+
+/// A checkpoint as an entry of "sd-models". The hash stands there when it is known already.
+boost::json::object sd_model(const ModelInfo& model);
+boost::json::array sd_models(Catalog& catalog);
+
+/// What is set as "options"; the checkpoint by its title, also where none was chosen.
+boost::json::object options(const Options& options, Catalog& catalog);
+/// Types, labels, sections and defaults of all options.
+boost::json::object options_info();
+
+/// SD WebUI's "memory": this process and its workers, in bytes.
+boost::json::object memory(const Workers& workers);
+/// SD.Next's "platform" of this machine.
+boost::json::object platform(const ServerFacts& facts, const Workers& workers);
+
+}  // namespace safelight::api::sdapi
