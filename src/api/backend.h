@@ -33,6 +33,7 @@ struct SamplerInfo {
 
 struct ScheduleInfo {
   std::string name, label;
+  std::string identifier;  ///< as SD WebUI's API calls it: "sgm_uniform"
 };
 
 /// What the server knows of files and names. Calls may read folders but no model file, unless said.

@@ -112,7 +112,8 @@ std::vector<api::SamplerInfo> ServerCatalog::samplers() const {
 std::vector<api::ScheduleInfo> ServerCatalog::schedules() const {
   std::vector<api::ScheduleInfo> schedules;
   for (const diffusion::SpacingInfo& spacing : diffusion::spacings())
-    schedules.push_back({std::string(spacing.name), std::string(spacing.description)});
+    schedules.push_back({std::string(spacing.name), std::string(spacing.description),
+                         std::string(spacing.identifier)});
   return schedules;
 }
 

@@ -98,8 +98,8 @@ json::array samplers(const Catalog& catalog) {
 json::array schedulers(const Catalog& catalog) {
   json::array list;
   for (const ScheduleInfo& schedule : catalog.schedules()) {
-    list.push_back(json::object{{"name", schedule.name},
-                                {"label", schedule.label},
+    list.push_back(json::object{{"name", schedule.identifier},
+                                {"label", schedule.name},
                                 {"aliases", nullptr},
                                 {"default_rho", -1},
                                 {"need_inner_model", false},
@@ -124,7 +124,7 @@ json::object sd_model(const ModelInfo& model) {
       {"hash", hashed ? json::value(model.sha256.substr(0, 10)) : json::value()},
       {"sha256", hashed ? json::value(model.sha256) : json::value()},
       {"filename", model.path.string()},
-      {"type", "safetensors"},
+      {"type", model.path.extension() == ".safetensors" ? "safetensors" : "diffusers"},
       {"config", nullptr},
   };
 }

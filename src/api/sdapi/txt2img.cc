@@ -110,12 +110,12 @@ void split_sampler_name(const Catalog& catalog, request::Request& request) {
   const std::string name = ascii_lower(trimmed(request.sampler));
   if (is_sampler(catalog, name)) return;
   for (const ScheduleInfo& schedule : catalog.schedules()) {
-    const std::string ending = " " + ascii_lower(schedule.label);
+    const std::string ending = " " + ascii_lower(schedule.name);
     if (!name.ends_with(ending)) continue;
     const std::string_view head = std::string_view(name).substr(0, name.size() - ending.size());
     if (!is_sampler(catalog, head)) continue;
     request.sampler = std::string(trimmed(request.sampler).substr(0, head.size()));
-    if (ascii_lower(request.schedule) == "automatic") request.schedule = schedule.label;
+    if (ascii_lower(request.schedule) == "automatic") request.schedule = schedule.name;
     return;
   }
 }
