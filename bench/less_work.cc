@@ -137,8 +137,7 @@ double run(Recorder& model, request::Request request, int64_t i, const Options& 
   request.prompt = kPrompts[static_cast<size_t>(i) % std::size(kPrompts)];
   request.seed += i;
   const auto begin = Clock::now();
-  expect(pipelines::text_to_image(
-      model, request, 1, [](int64_t, int64_t) {}, nullptr));
+  expect(pipelines::text_to_image(model, request, 1, {}));
   return options.decode ? model.decode_seconds : seconds_since(begin);
 }
 

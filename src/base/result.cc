@@ -31,4 +31,11 @@ const ErrorInfo& error_info(ErrorCode code) {
   return kErrors.back();
 }
 
+ErrorCode find_error_code(std::string_view name) {
+  for (const ErrorInfo& info : kErrors) {
+    if (info.name == name) return info.code;
+  }
+  return ErrorCode::kInternal;
+}
+
 }  // namespace safelight

@@ -2,6 +2,7 @@
 
 #include <cassert>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <variant>
 
@@ -35,6 +36,8 @@ struct ErrorInfo {
 
 /// The row of `code`; never fails.
 const ErrorInfo& error_info(ErrorCode code);
+/// The code of that name, as messages between processes carry it; kInternal for another name.
+ErrorCode find_error_code(std::string_view name);
 
 /// An error for people: what was done, the value got, the value expected, and the remedy.
 struct Error {

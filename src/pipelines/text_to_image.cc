@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <optional>
 
 #include "diffusion/arithmetic.h"
 #include "diffusion/guidance.h"
@@ -54,12 +55,12 @@ Tensor joined(const Tensor& a, const Tensor& b) {
 class GuidedDenoiser {
  public:
   GuidedDenoiser(LatentModel& model, const Request& request, const SamplerPlan& plan,
-                 int64_t pictures, const engine::StopFlag* stop)
+                 int64_t pictures, const BatchOptions& options)
       : model_(model),
         request_(request),
+        options_(options),
         evaluations_(plan.sampler->evaluations),
-        pictures_(pictures),
-        stop_(stop) {}
+        pictures_(pictures) {}
 
   /// Encodes the prompts and makes the predictors that the run will need.
   Status prepare() {
@@ -74,9 +75,9 @@ class GuidedDenoiser {
                                prompt.size(), text::kChunkTokens, kMaxChunks)};
     const auto emphasis = text::find_emphasis(request_.emphasis);
     if (!emphasis) return emphasis.error();
-    auto cond = model_.encode(prompt, request_.clip_skip, *emphasis, stop_);
+    auto cond = encode(prompt, *emphasis);
     if (!cond) return cond.error();
-    auto uncond = model_.encode(negative, request_.clip_skip, *emphasis, stop_);
+    auto uncond = encode(negative, *emphasis);
     if (!uncond) return uncond.error();
     cond_ = std::move(*cond);
     uncond_ = std::move(*uncond);
@@ -95,6 +96,17 @@ class GuidedDenoiser {
   void step_done() { ++steps_done_; }
 
  private:
+  Result<std::shared_ptr<const Conditioning>> encode(const std::vector<text::TokenChunk>& chunks,
+                                                     text::Emphasis emphasis) {
+    if (options_.conditionings) {
+      return options_.conditionings->encode(model_, options_.model_id, chunks, request_.clip_skip,
+                                            emphasis, options_.stop);
+    }
+    auto encoded = model_.encode(chunks, request_.clip_skip, emphasis, options_.stop);
+    if (!encoded) return encoded.error();
+    return std::make_shared<const Conditioning>(std::move(*encoded));
+  }
+
   bool acts() const {
     if (request_.cfg_scale == 1) return false;
     return diffusion::guidance_acts(step_, request_.steps, request_.guidance_start,
@@ -103,12 +115,12 @@ class GuidedDenoiser {
 
   Result<Tensor> guided(const Tensor& input, double timestep) {
     if (!both_) {
-      std::vector<const Conditioning*> conditionings(static_cast<size_t>(pictures_), &uncond_);
-      conditionings.resize(static_cast<size_t>(2 * pictures_), &cond_);
+      std::vector<const Conditioning*> conditionings(static_cast<size_t>(pictures_), uncond_.get());
+      conditionings.resize(static_cast<size_t>(2 * pictures_), cond_.get());
       if (Status made = make(both_, conditionings, input); !made) return made.error();
     }
     both_->enter_step(step_);
-    const auto output = (*both_)(joined(input, input), timestep, stop_);
+    const auto output = (*both_)(joined(input, input), timestep, options_.stop);
     if (!output) return output;
     const Tensor uncond = part(*output, 0, pictures_), cond = part(*output, pictures_, pictures_);
     Tensor result = diffusion::guided(uncond, cond, request_.cfg_scale);
@@ -118,16 +130,17 @@ class GuidedDenoiser {
 
   Result<Tensor> plain(const Tensor& input, double timestep) {
     if (!alone_) {
-      const std::vector<const Conditioning*> conditionings(static_cast<size_t>(pictures_), &cond_);
+      const std::vector<const Conditioning*> conditionings(static_cast<size_t>(pictures_),
+                                                           cond_.get());
       if (Status made = make(alone_, conditionings, input); !made) return made.error();
     }
     alone_->enter_step(step_);
-    return (*alone_)(input, timestep, stop_);
+    return (*alone_)(input, timestep, options_.stop);
   }
 
   Status make(std::unique_ptr<Predictor>& predictor,
               const std::vector<const Conditioning*>& conditionings, const Tensor& input) {
-    auto made = model_.predictor(conditionings, input.shape[2], input.shape[3], stop_,
+    auto made = model_.predictor(conditionings, input.shape[2], input.shape[3], options_.stop,
                                  {.token_merging = request_.token_merging_ratio,
                                   .cache_interval = request_.deep_cache_interval,
                                   .cache_depth = request_.deep_cache_depth});
@@ -138,9 +151,9 @@ class GuidedDenoiser {
 
   LatentModel& model_;
   const Request& request_;
+  const BatchOptions& options_;
   int64_t evaluations_, pictures_;
-  const engine::StopFlag* stop_;
-  Conditioning cond_, uncond_;
+  std::shared_ptr<const Conditioning> cond_, uncond_;
   std::unique_ptr<Predictor> both_, alone_;
   int64_t calls_ = 0, steps_done_ = 0, step_ = 0;
 };
@@ -165,6 +178,69 @@ diffusion::NoiseOptions noise_options(const Request& request, const ModelTraits&
   return options;
 }
 
+/// A piece from the middle of the first latent, of at most kSampleSide latents a side.
+Tensor middle(const Tensor& latents) {
+  constexpr int64_t kSampleSide = 16;
+  const int64_t channels = latents.shape[1], height = latents.shape[2], width = latents.shape[3];
+  const int64_t rows = std::min(kSampleSide, height), columns = std::min(kSampleSide, width);
+  const int64_t top = (height - rows) / 2, left = (width - columns) / 2;
+  Tensor piece({1, channels, rows, columns});
+  for (int64_t c = 0; c < channels; ++c) {
+    for (int64_t y = 0; y < rows; ++y) {
+      std::copy_n(latents.begin() + (c * height + top + y) * width + left, columns,
+                  piece.begin() + (c * rows + y) * columns);
+    }
+  }
+  return piece;
+}
+
+/// Shows the first picture of a batch as far as it is. That a preview cannot be made is no fault
+/// of the run.
+void show(LatentModel& model, const Tensor& denoised, const BatchOptions& options) {
+  LatentPreview& preview = *options.preview;
+  if (!preview.fitted()) {
+    const Tensor piece = middle(denoised);
+    const auto decoded = model.decode(piece, options.stop);
+    if (!decoded) return;
+    preview.learn(piece, *decoded);
+  }
+  options.deliver_preview(preview.draw(denoised, 0));
+}
+
+/// What happens after each step of a batch.
+class StepWatch {
+ public:
+  StepWatch(LatentModel& model, GuidedDenoiser& denoiser, const BatchOptions& options,
+            int64_t steps)
+      : model_(model), denoiser_(denoiser), options_(options), steps_(steps) {}
+
+  Status operator()(const diffusion::StepInfo& info) {
+    denoiser_.step_done();
+    steps_ = info.steps;
+    if (options_.listener) options_.listener(info.step, info.steps);
+    if (options_.stop && options_.stop->load(std::memory_order_relaxed))
+      return Error{ErrorCode::kCancelled, "stopped"};
+    if (options_.ends_early && options_.ends_early()) {
+      ended_at_ = info.denoised;
+      return Error{ErrorCode::kCancelled, "ended early"};
+    }
+    if (options_.preview && options_.preview_due && options_.preview_due())
+      show(model_, info.denoised, options_);
+    return {};
+  }
+
+  int64_t steps() const { return steps_; }
+  /// The latents of a run that was ended early, if it was.
+  std::optional<Tensor>& ended_at() { return ended_at_; }
+
+ private:
+  LatentModel& model_;
+  GuidedDenoiser& denoiser_;
+  const BatchOptions& options_;
+  int64_t steps_;
+  std::optional<Tensor> ended_at_;
+};
+
 }  // namespace
 
 Status check_request(const Request& request, const ModelTraits& traits) {
@@ -180,11 +256,10 @@ Status check_request(const Request& request, const ModelTraits& traits) {
 
 Result<std::vector<image::UncheckedImage>> text_to_image(LatentModel& model, const Request& request,
                                                          int64_t pictures,
-                                                         const StepListener& listener,
-                                                         const engine::StopFlag* stop) {
+                                                         const BatchOptions& options) {
   const auto plan = plan_sampler(request);
   if (!plan) return plan.error();
-  GuidedDenoiser denoiser(model, request, *plan, pictures, stop);
+  GuidedDenoiser denoiser(model, request, *plan, pictures, options);
   if (Status ready = denoiser.prepare(); !ready) return ready.error();
 
   const diffusion::NoiseOptions noise = noise_options(request, model.traits(), pictures);
@@ -197,22 +272,17 @@ Result<std::vector<image::UncheckedImage>> text_to_image(LatentModel& model, con
       .noise = source,
       .seeds = noise.seeds,
       .shape = noise.shape};
-  int64_t steps = request.steps;
-  const auto latents = diffusion::sample(
+  StepWatch watch(model, denoiser, options, request.steps);
+  auto latents = diffusion::sample(
       *plan->sampler, inputs,
       [&](const Tensor& x, double sigma, double t) { return denoiser(x, sigma, t); },
-      [&](const diffusion::StepInfo& info) -> Status {
-        denoiser.step_done();
-        steps = info.steps;
-        listener(info.step, info.steps);
-        if (stop && stop->load(std::memory_order_relaxed))
-          return Error{ErrorCode::kCancelled, "stopped"};
-        return {};
-      });
+      [&](const diffusion::StepInfo& info) { return watch(info); });
+  if (watch.ended_at()) latents = std::move(*watch.ended_at());
   if (!latents) return latents.error();
-  listener(steps, steps);
-  const auto decoded = model.decode(*latents, stop);
+  if (options.listener) options.listener(watch.steps(), watch.steps());
+  const auto decoded = model.decode(*latents, options.stop);
   if (!decoded) return decoded.error();
+  if (options.preview) options.preview->learn(*latents, *decoded);
   std::vector<image::UncheckedImage> results;
   for (int64_t i = 0; i < pictures; ++i) results.emplace_back(image::to_image(*decoded, i));
   return results;

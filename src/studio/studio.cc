@@ -1,5 +1,10 @@
 #include "studio/studio.h"
 
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <chrono>
+
 #include "base/random.h"
 #include "pipelines/registry.h"
 #include "pipelines/text_to_image.h"
@@ -8,6 +13,7 @@
 namespace safelight::studio {
 namespace {
 
+using Clock = std::chrono::steady_clock;
 using request::Request;
 
 /// The request with nothing left to choose: seeds drawn, the model's own size where none is given.
@@ -29,22 +35,69 @@ Request of_picture(Request request, int64_t index) {
 
 }  // namespace
 
+Studio::Studio(StudioOptions options)
+    : options_(std::move(options)),
+      models_(
+          [this](const ModelFile& file) {
+            return pipelines::load_model(*engine_, file.path, file.sha256);
+          },
+          0) {}
+
 Result<std::unique_ptr<Studio>> Studio::make(StudioOptions options) {
   std::unique_ptr<Studio> studio(new Studio(std::move(options)));
   auto engine = engine::make_engine(studio->options_.engine, studio->options_.engine_options);
   if (!engine) return engine.error();
   studio->engine_ = std::move(*engine);
+  studio->set_memory(studio->options_.memory_budget, {});
   return studio;
 }
 
-Result<pipelines::LatentModel*> Studio::model(const ModelFile& file) {
-  if (loaded_ && loaded_path_ == file.path) return loaded_.get();
-  loaded_.reset();
-  auto model = pipelines::load_model(*engine_, file.path, file.sha256);
-  if (!model) return model.error();
-  loaded_ = std::move(*model);
-  loaded_path_ = file.path;
-  return loaded_.get();
+/// Without a wish the other half is for pictures being drawn and the rest of the machine.
+uint64_t Studio::budget(uint64_t asked) const {
+  if (asked > 0) return asked;
+  const uint64_t allowed = options_.engine_options.max_memory;
+  return (allowed > 0 ? std::min(allowed, engine_->device().memory) : engine_->device().memory) / 2;
+}
+
+void Studio::set_memory(uint64_t bytes, std::vector<std::string> pinned) {
+  models_.set_budget(budget(bytes));
+  models_.set_pinned(std::move(pinned));
+  models_.shrink();
+}
+
+std::vector<LoadedModel> Studio::models() const {
+  std::vector<LoadedModel> models;
+  for (const CachedModel& cached : models_.models()) {
+    models.push_back(
+        {cached.file.name, cached.file.sha256, cached.model->bytes(), models_.pinned(cached.file)});
+  }
+  return models;
+}
+
+Status Studio::load(const std::string& name) {
+  const auto loaded = model(name, {});
+  return loaded ? Status() : loaded.error();
+}
+
+Status Studio::unload(const std::string& name) {
+  if (name.empty()) {
+    models_.clear();
+  } else if (!models_.drop(name)) {
+    return Error{ErrorCode::kNotFound, fmt::format("model '{}' is not loaded", name)};
+  }
+  return {};
+}
+
+Result<CachedModel*> Studio::model(const std::string& name, const std::string& sha256) {
+  const auto file = options_.find_model(name);
+  if (!file) return file.error();
+  if (!sha256.empty() && file->sha256 != sha256) {
+    return Error{ErrorCode::kConflict,
+                 fmt::format("model '{}' has SHA-256 {}; the request is for {}. It was replaced "
+                             "since, or is another file here",
+                             file->name, file->sha256, sha256)};
+  }
+  return models_.get(*file);
 }
 
 Picture Studio::picture(const Request& request, const ModelFile& file,
@@ -58,32 +111,69 @@ Picture Studio::picture(const Request& request, const ModelFile& file,
   return {std::move(image), std::move(told), std::move(text), file};
 }
 
-Status Studio::run(const Request& asked, const RunOptions& options) {
-  if (Status good = request::validate(asked); !good) return good;
-  const auto file = options_.find_model(asked.model);
-  if (!file) return file.error();
-  const auto loaded = model(*file);
-  if (!loaded) return loaded.error();
-  const Request request = resolved(asked, *file, (*loaded)->traits());
-  if (Status good = request::validate(request); !good) return good;
-  if (Status good = pipelines::check_request(request, (*loaded)->traits()); !good) return good;
-  for (int64_t batch = 0; batch < request.batch_count; ++batch) {
-    const int64_t first = batch * request.batch_size;
-    const auto listener = [&](int64_t step, int64_t steps) {
-      if (options.progress) options.progress({batch, request.batch_count, step, steps});
+Result<std::vector<image::UncheckedImage>> Studio::draw(CachedModel& model, const Request& request,
+                                                        int64_t batch, const RunOptions& options) {
+  const ModelFile& file = model.file;
+  pipelines::BatchOptions how{.stop = options.stop,
+                              .conditionings = &conditionings_,
+                              .model_id = file.sha256.empty() ? file.path.string() : file.sha256,
+                              .preview = options.preview ? &model.preview : nullptr,
+                              .preview_due = options.preview_due};
+  if (options.progress) {
+    how.listener = [&](int64_t step, int64_t steps) {
+      options.progress({batch, request.batch_count, step, steps});
     };
-    auto drawn = pipelines::text_to_image(**loaded, of_picture(request, first), request.batch_size,
-                                          listener, options.stop);
-    if (!drawn) return drawn.error();
-    for (int64_t i = 0; i < request.batch_size; ++i) {
-      auto released = guard_.release(std::move((*drawn)[static_cast<size_t>(i)]));
-      if (!released) return released.error();
-      const Status delivered =
-          options.deliver(picture(of_picture(request, first + i), *file, std::move(*released)));
-      if (!delivered) return delivered;
-    }
+  }
+  if (options.early_end) {
+    how.ends_early = [&] { return options.early_end->run || options.early_end->batch; };
+  }
+  how.deliver_preview = [&](image::UncheckedImage image) {
+    // What may not be seen is not shown; the finished picture tells why.
+    if (const auto released = guard_.release(std::move(image))) options.preview(*released);
+  };
+  return pipelines::text_to_image(*model.model, of_picture(request, batch * request.batch_size),
+                                  request.batch_size, how);
+}
+
+Status Studio::run_batch(CachedModel& model, const Request& request, int64_t batch,
+                         const RunOptions& options) {
+  auto drawn = draw(model, request, batch, options);
+  // Other models give way to the one that is needed now.
+  while (!drawn && drawn.error().code == ErrorCode::kOutOfMemory && models_.drop_one())
+    drawn = draw(model, request, batch, options);
+  if (!drawn) return drawn.error();
+  for (int64_t i = 0; i < request.batch_size; ++i) {
+    auto released = guard_.release(std::move((*drawn)[static_cast<size_t>(i)]));
+    if (!released) return released.error();
+    const Status delivered = options.deliver(picture(
+        of_picture(request, batch * request.batch_size + i), model.file, std::move(*released)));
+    if (!delivered) return delivered;
   }
   return {};
+}
+
+Status Studio::run(const Request& asked, const RunOptions& options) {
+  const auto begin = Clock::now();
+  if (Status good = request::validate(asked); !good) return good;
+  const auto loaded = model(asked.model, options.model_sha256);
+  if (!loaded) return loaded.error();
+  CachedModel& model = **loaded;
+  const Request request = resolved(asked, model.file, model.model->traits());
+  if (Status good = request::validate(request); !good) return good;
+  if (Status good = pipelines::check_request(request, model.model->traits()); !good) return good;
+  if (options.started) options.started(std::chrono::duration<double>(Clock::now() - begin).count());
+  Status done;
+  for (int64_t batch = 0; batch < request.batch_count && done; ++batch) {
+    done = run_batch(model, request, batch, options);
+    if (!options.early_end) continue;
+    options.early_end->batch = false;
+    if (done && options.early_end->run) {
+      done =
+          Error{ErrorCode::kCancelled, "interrupted; the picture is kept as far as it was drawn"};
+    }
+  }
+  models_.shrink();
+  return done;
 }
 
 }  // namespace safelight::studio
