@@ -16,7 +16,8 @@ void spin_briefly(char** argv) {
 }
 
 void apply_thread_settings(int argc, char** argv) {
-  if (argc >= 2 && std::string_view(argv[1]) == "generate") spin_briefly(argv);
+  const std::string_view verb = argc >= 2 ? argv[1] : "";
+  if (verb == "generate" || verb == "worker") spin_briefly(argv);
 }
 
 }  // namespace safelight::app

@@ -18,17 +18,19 @@ namespace safelight::jobs {
 ///     cancel     {job, attempt, mode}     mode: drop, interrupt (CancelMode) or skip (end this
 ///                                         batch like interrupt, go on with the next)
 ///     previews   {job, wanted}            whether to make previews of the running job
-///     load       {model}                  load it now (and keep it)
-///     unload     {model}                  drop it from memory; without "model" all of them
-///     settings   {memory_budget, idle_seconds, pinned}
+///     load       {id, model}              load it now, after what runs
+///     unload     {id, model}              drop it from memory; without "model" all of them
+///     settings   {memory_budget, pinned}
 ///   from the worker
 ///     ready      {version, device, policy}
-///     loaded     {models: [{name, sha256, bytes, pinned}], current}   after each change
+///     loaded     {models: [{name, sha256, bytes, pinned}], current}   after each change; and with
+///                {id, error: {code, message}} as the answer to load and unload, without "error"
+///                when it was done
 ///     started    {job, attempt, load_seconds}   the first step begins
 ///     progress   {job, attempt, batch, batches, step, steps}
 ///     preview    {job, attempt} + JPEG
 ///     picture    {job, attempt, file: {...}} + encoded picture
-///     ended      {job, attempt, state, error: {code, message}, seconds}
+///     ended      {job, attempt, state, error: {code, message}, seconds}   seconds since "started"
 struct Message {
   boost::json::object head;
   std::string bytes;

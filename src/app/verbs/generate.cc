@@ -12,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "app/engine_settings.h"
 #include "app/library.h"
 #include "app/output.h"
 #include "app/paths.h"
@@ -33,7 +34,6 @@ namespace {
 namespace json = boost::json;
 using Clock = std::chrono::steady_clock;
 
-constexpr size_t kShortHash = 10;  // digits of a model's hash, as SD WebUI shows them
 constexpr uint64_t kMaxRequestBytes = uint64_t{16} << 20;
 
 struct Options {
@@ -43,10 +43,8 @@ struct Options {
   OutputOptions output;
   std::string file, format;
   bool no_metadata = false;
-  std::vector<std::string> models_dirs;
-  std::string precision, max_memory;
-  int threads = 0;
-  bool weights_cache = false, profile = false, quiet = false, json = false;
+  MachineFlags machine;
+  bool profile = false, quiet = false, json = false;
 };
 
 Result<std::string> read_request_text(const std::string& file) {
@@ -92,39 +90,6 @@ Status check_sampler(const request::Request& request) {
                  sampler->sampler->name);
   }
   return {};
-}
-
-/// Of --max-memory, SAFELIGHT_MAX_MEMORY or the configuration, in this order; 0 for none.
-Result<uint64_t> memory_budget(const Options& options, const Config& config) {
-  std::string name = "--max-memory", text = options.max_memory;
-  if (text.empty()) {
-    name = "SAFELIGHT_MAX_MEMORY";
-    text = process_environment(name.c_str()).value_or("");
-  }
-  if (text.empty()) return config.max_memory.value_or(0);
-  if (const auto bytes = parse_bytes(text)) return *bytes;
-  return Error{ErrorCode::kInvalidArgument,
-               fmt::format("{} is '{}'; a size such as 4G or 512M is needed", name, text)};
-}
-
-Result<engine::EngineOptions> engine_options(const Options& options, const Library& library) {
-  const Config& config = library.config;
-  const std::string name =
-      !options.precision.empty() ? options.precision : config.precision.value_or("auto");
-  const auto precision = engine::find_precision(name);
-  if (!precision) return precision.error();
-  const auto max_memory = memory_budget(options, library.config);
-  if (!max_memory) return max_memory.error();
-  return engine::EngineOptions{
-      .precision = *precision,
-      .threads = options.threads > 0 ? options.threads : config.threads.value_or(0),
-      .max_memory = *max_memory,
-      .profile = options.profile,
-      .choices_file = library.paths.cache / "kernels.json",
-      .weights_cache = options.weights_cache || config.weights_cache.value_or(false)
-                           ? library.paths.cache / "weights"
-                           : std::filesystem::path(),
-      .product_methods = {}};
 }
 
 OutputOptions output_options(const Options& options, const Library& library) {
@@ -194,10 +159,11 @@ Status run(const Options& options) {
   if (!request) return request.error();
   if (Status good = request::validate(*request); !good) return good;
   if (Status good = check_sampler(*request); !good) return good;
-  Result<Library> library = open_library(options.models_dirs);
+  Result<Library> library = open_library(options.machine.models_dirs);
   if (!library) return library.error();
-  const auto engine = engine_options(options, *library);
+  auto engine = engine_options(options.machine, *library);
   if (!engine) return engine.error();
+  engine->profile = options.profile;
   const Result<ModelEntry> entry = library->checkpoint(request->model);
   if (!entry) return entry.error();
   auto writer = OutputWriter::prepare(output_options(options, *library),
@@ -300,35 +266,6 @@ void add_output(CLI::App& command, const std::shared_ptr<Options>& options) {
   command.add_flag("-q,--quiet", options->quiet, "No progress, no file names")->group("Output");
 }
 
-void add_machine(CLI::App& command, const std::shared_ptr<Options>& options) {
-  command.add_option("--models-dir", options->models_dirs, "A further folder of models")
-      ->type_name("DIR")
-      ->allow_extra_args(false)
-      ->group("Machine");
-  command
-      .add_option("--precision", options->precision,
-                  "Arithmetic; auto is bf16 where the processor has it [auto]")
-      ->type_name("auto|f32|bf16")
-      ->group("Machine");
-  command.add_option("--threads", options->threads, "Threads; 0 for one each processor [0]")
-      ->type_name("NUMBER")
-      ->check(CLI::Range(0, 1024))
-      ->group("Machine");
-  command
-      .add_flag("--weights-cache", options->weights_cache,
-                "Keep packed weights on disk, as large as the model, for a faster start")
-      ->group("Machine");
-  command
-      .add_option(
-          "--max-memory", options->max_memory,
-          "Memory for weights and pictures being drawn, such as 4G; large pictures are then "
-          "decoded in bands [all that is free]")
-      ->type_name("SIZE")
-      ->group("Machine");
-  command.add_flag("--profile", options->profile, "Print time, GFLOP/s and share of each operator")
-      ->group("Machine");
-}
-
 }  // namespace
 
 Verb add_generate(CLI::App& root) {
@@ -342,7 +279,9 @@ Verb add_generate(CLI::App& root) {
       ->type_name("FILE");
   add_fields(*command, options);
   add_output(*command, options);
-  add_machine(*command, options);
+  add_machine_flags(*command, options->machine);
+  command->add_flag("--profile", options->profile, "Print time, GFLOP/s and share of each operator")
+      ->group("Machine");
   return {command, [options] { return run(*options); }};
 }
 
