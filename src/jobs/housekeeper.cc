@@ -2,7 +2,7 @@
 
 #include <chrono>
 
-#include "base/log.h"
+#include "jobs/trouble.h"
 
 namespace safelight::jobs {
 namespace {
@@ -12,21 +12,6 @@ using Clock = std::chrono::steady_clock;
 /// Positions are renewed at most so often.
 constexpr std::chrono::milliseconds kPositionsEvery{500};
 constexpr std::chrono::seconds kSweepEvery{2};
-
-/// Logs a kind of trouble when it begins and when it ends, not each time.
-class Trouble {
- public:
-  explicit Trouble(const char* what) : what_(what) {}
-  void report(const Status& status) {
-    if (!status && !there_) spdlog::error("{}: {}", what_, status.error().message);
-    if (status && there_) spdlog::info("{}: works again", what_);
-    there_ = !status;
-  }
-
- private:
-  const char* what_;
-  bool there_ = false;
-};
 
 }  // namespace
 
