@@ -1,42 +1,41 @@
-#include <fmt/format.h>
 #include <sys/utsname.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <charconv>
+#include <fstream>
+#include <string>
 #include <thread>
 
 #include "api/sdapi/lists.h"
-#include "base/file.h"
 
 namespace safelight::api::sdapi {
 namespace {
 
 namespace json = boost::json;
 
-constexpr uint64_t kMaxProcFile = uint64_t{1} << 20;
-
 /// The number behind `key` in a file of /proc, in KiB there; in bytes. 0 where it is not told.
+/// Files there have no size before they are read.
 uint64_t proc_bytes(const char* file, std::string_view key) {
-  const Result<std::string> text = read_file(file, kMaxProcFile);
-  if (!text) return 0;
-  const size_t at = text->find(std::string(key) + ":");
-  if (at == std::string::npos) return 0;
-  const size_t digits = text->find_first_of("0123456789", at);
-  uint64_t kib = 0;
-  if (digits != std::string::npos) {
-    std::from_chars(text->data() + digits, text->data() + text->size(), kib);
+  std::ifstream lines(file);
+  for (std::string line; std::getline(lines, line);) {
+    if (!line.starts_with(key)) continue;
+    const size_t digits = std::min(line.find_first_of("0123456789"), line.size());
+    uint64_t kib = 0;
+    std::from_chars(line.data() + digits, line.data() + line.size(), kib);
+    return kib * 1024;
   }
-  return kib * 1024;
+  return 0;
 }
 
 }  // namespace
 
 json::object memory(const Workers& workers) {
-  uint64_t used = proc_bytes("/proc/self/status", "VmRSS");
+  uint64_t used = proc_bytes("/proc/self/status", "VmRSS:");
   for (const jobs::WorkerStatus& worker : workers.status()) used += worker.resident_bytes;
-  const uint64_t total = proc_bytes("/proc/meminfo", "MemTotal");
+  const uint64_t total = proc_bytes("/proc/meminfo", "MemTotal:");
   return {
-      {"ram", json::object{{"free", proc_bytes("/proc/meminfo", "MemAvailable")},
+      {"ram", json::object{{"free", proc_bytes("/proc/meminfo", "MemAvailable:")},
                            {"used", used},
                            {"total", total}}},
       {"cuda", json::object{{"error", "this server draws on the processor"}}},

@@ -1,0 +1,472 @@
+#include <gtest/gtest.h>
+
+#include <boost/json/object.hpp>
+#include <boost/json/serialize.hpp>
+#include <chrono>
+#include <set>
+
+#include "base/base64.h"
+#include "base/json.h"
+#include "fake_exchange.h"
+#include "http/routes/sdapi.h"
+#include "support/fake_backend.h"
+
+namespace safelight::http {
+namespace {
+
+namespace json = boost::json;
+
+constexpr std::string_view kTxt2Img = "/sdapi/v1/txt2img";
+const api::Principal kAnn = {.name = "ann", .role = api::Role::kUser};
+const api::Principal kBen = {.name = "ben", .role = api::Role::kUser};
+const api::Principal kRoot = {.name = "root", .role = api::Role::kAdmin};
+
+class SdapiRoutes : public testing::Test {
+ protected:
+  SdapiRoutes() { add_sdapi_routes(router_, fake_.backend); }
+
+  Reply call(FakeExchange& exchange) {
+    const Router::Match match = router_.find(exchange.method(), exchange.path());
+    EXPECT_NE(match.route, nullptr) << exchange.path();
+    if (match.route == nullptr) return {.status = 0};
+    return run(match.route->handler(exchange));
+  }
+  Reply get(const std::string& path, const api::Principal& principal = kRoot) {
+    FakeExchange exchange("GET", path);
+    return call(exchange.as(principal));
+  }
+  Reply post(std::string_view path, std::string body = "", const api::Principal& by = kRoot) {
+    FakeExchange exchange("POST", std::string(path));
+    return call(exchange.with_body(std::move(body)).as(by));
+  }
+  static json::value parsed(const Reply& reply) {
+    const Result<json::value> value = parse_json(reply.body);
+    EXPECT_TRUE(value.ok()) << reply.body;
+    return value ? *value : json::value();
+  }
+  json::object got(const std::string& path, const api::Principal& principal = kRoot) {
+    const Reply reply = get(path, principal);
+    EXPECT_EQ(reply.status, 200) << reply.body;
+    return parsed(reply).as_object();
+  }
+
+  /// A job in the queue, as if `principal` had submitted it; its id.
+  std::string queue(const api::Principal& principal, std::string_view body = "{}") {
+    std::string id;
+    {
+      FakeExchange exchange("POST", std::string(kTxt2Img));
+      exchange.with_body(std::string(body)).as(principal).goes_away_after(0);
+      const Reply reply = call(exchange);
+      for (const auto& [name, value] : reply.headers) {
+        if (name == "X-Job-Id") id = value;
+      }
+      EXPECT_NE(id, "") << reply.body;
+    }
+    return id;
+  }
+  void start(const std::string& id) {
+    fake_.store->set(id, jobs::State::kRunning);
+    fake_.publish(id, jobs::State::kRunning);
+  }
+  std::string running(const api::Principal& principal) {
+    const std::string id = queue(principal);
+    start(id);
+    return id;
+  }
+  /// From now on every job ends as soon as it is submitted.
+  void end_jobs(jobs::State state, const std::vector<std::string>& pictures,
+                std::optional<jobs::JobError> error = {},
+                jobs::CancelMode cancel = jobs::CancelMode::kNone) {
+    fake_.service.on_work([=, this] {
+      const auto queued = fake_.store->list({.states = {jobs::State::kQueued}});
+      const std::string id = queued->front().id;
+      start(id);
+      if (cancel != jobs::CancelMode::kNone) (void)fake_.store->cancel(id, cancel);
+      fake_.store->set(id, state, pictures, error);
+      fake_.publish(id, state);
+    });
+  }
+
+  test::FakeBackend fake_;
+  Router router_;
+};
+
+TEST_F(SdapiRoutes, ATextBecomesPictures) {
+  end_jobs(jobs::State::kSucceeded, {"one", "two"});
+  const Reply reply = post(kTxt2Img, R"({"prompt":"a cat","n_iter":2,"seed":7,"width":64,
+      "height":64,"sampler_name":"DPM++ 2M Karras","nothing":null})");
+  ASSERT_EQ(reply.status, 200) << reply.body;
+  const json::object answer = parsed(reply).as_object();
+  EXPECT_EQ(answer.at("images"), (json::array{base64_encode("one"), base64_encode("two")}));
+  EXPECT_EQ(answer.at("job_id"), "job-1");
+  const json::object parameters = answer.at("parameters").as_object();
+  EXPECT_EQ(parameters.at("prompt"), "a cat");
+  EXPECT_EQ(parameters.at("seed"), 7);
+  EXPECT_EQ(parameters.at("steps"), 20);
+
+  ASSERT_TRUE(answer.at("info").is_string());
+  const json::object info = parse_json(answer.at("info").as_string())->as_object();
+  EXPECT_EQ(info.at("prompt"), "a cat");
+  EXPECT_EQ(info.at("all_seeds"), (json::array{7, 8}));
+  EXPECT_EQ(info.at("all_prompts").as_array().size(), 2U);
+  EXPECT_EQ(info.at("infotexts").as_array().size(), 2U);
+  EXPECT_EQ(info.at("sampler_name"), "DPM++ 2M");
+  EXPECT_EQ(info.at("extra_generation_params").at("Schedule type"), "Karras");
+  EXPECT_EQ(info.at("sd_model_name"), "emoji-128");
+  EXPECT_EQ(info.at("sd_model_hash"), "aaaaaaaaaa");
+  EXPECT_EQ(info.at("job_timestamp").as_string().size(), 14U);
+  EXPECT_EQ(info.at("index_of_first_image"), 0);
+
+  const auto job = fake_.store->find("job-1");
+  EXPECT_EQ(job->asked.source, "sdapi");
+  EXPECT_EQ(job->asked.owner, "root");
+}
+
+TEST_F(SdapiRoutes, HeadersGoIntoTheJob) {
+  end_jobs(jobs::State::kSucceeded, {"one"});
+  FakeExchange exchange("POST", std::string(kTxt2Img));
+  exchange.with_body("{}").with_header("Idempotency-Key", "k1").with_header("traceparent", "00-1");
+  EXPECT_EQ(call(exchange).status, 200);
+  const auto job = fake_.store->find("job-1");
+  EXPECT_EQ(job->asked.idempotency_key, "k1");
+  EXPECT_EQ(job->asked.traceparent, "00-1");
+}
+
+TEST_F(SdapiRoutes, PicturesThatAreNotWantedAreNotSent) {
+  end_jobs(jobs::State::kSucceeded, {"one"});
+  const Reply reply = post(kTxt2Img, R"({"send_images":false,"save_images":true})");
+  ASSERT_EQ(reply.status, 200);
+  EXPECT_EQ(parsed(reply).at("images"), json::array());
+  EXPECT_TRUE(fake_.store->find("job-1")->asked.delivery.save);
+}
+
+TEST_F(SdapiRoutes, AnInterruptedJobGivesWhatIsDone) {
+  end_jobs(jobs::State::kCancelled, {"half"}, {}, jobs::CancelMode::kInterrupt);
+  const Reply reply = post(kTxt2Img, "{}");
+  ASSERT_EQ(reply.status, 200) << reply.body;
+  EXPECT_EQ(parsed(reply).at("images"), json::array{base64_encode("half")});
+}
+
+TEST_F(SdapiRoutes, EachOtherEndHasItsStatus) {
+  struct Case {
+    jobs::State state;
+    std::optional<jobs::JobError> error;
+    int status;
+  };
+  for (const Case& end : {
+           Case{jobs::State::kFailed, jobs::JobError{ErrorCode::kOutOfMemory, "too large"}, 507},
+           Case{jobs::State::kFailed, std::nullopt, 500},
+           Case{jobs::State::kRefused, jobs::JobError{ErrorCode::kRefused, "the policy"}, 400},
+           Case{jobs::State::kRefused, std::nullopt, 400},
+           Case{jobs::State::kExpired, std::nullopt, 503},
+           Case{jobs::State::kCancelled, std::nullopt, 499},
+       }) {
+    test::FakeBackend fake;
+    Router router;
+    add_sdapi_routes(router, fake.backend);
+    fake.service.on_work([&] {
+      fake.store->set("job-1", end.state, {}, end.error);
+      fake.publish("job-1", end.state);
+    });
+    FakeExchange exchange("POST", std::string(kTxt2Img));
+    exchange.with_body("{}");
+    const Reply reply = run(router.find("POST", kTxt2Img).route->handler(exchange));
+    EXPECT_EQ(reply.status, end.status) << reply.body;
+    const json::object error = parsed(reply).as_object();
+    for (const char* const key : {"error", "detail", "body", "errors"}) {
+      EXPECT_TRUE(error.contains(key)) << reply.body;
+    }
+    if (end.error) {
+      EXPECT_EQ(error.at("detail"), json::value(end.error->message));
+    }
+  }
+}
+
+TEST_F(SdapiRoutes, AClientThatGoesAwayLosesNothing) {
+  const std::string id = queue(kAnn, R"({"prompt":"a dog","force_task_id":"mine"})");
+  EXPECT_EQ(fake_.store->find(id)->state, jobs::State::kQueued);
+  fake_.store->set(id, jobs::State::kSucceeded, {"late"});
+  fake_.publish(id, jobs::State::kSucceeded);
+  FakeExchange exchange("GET", "/sdapi/v1/history");
+  const Reply history = call(exchange.with_query("id", id).as(kAnn));
+  ASSERT_EQ(history.status, 200);
+  EXPECT_EQ(parsed(history).at(0).at("op"), "end");
+}
+
+TEST_F(SdapiRoutes, WhatIsWrongIsToldBeforeThereIsAJob) {
+  for (const auto& [body, status] : std::vector<std::pair<std::string, int>>{
+           {"{", 422},
+           {"[]", 422},
+           {R"({"steps":0})", 422},
+           {R"({"enable_hr":true})", 422},
+           {R"({"sd_model_checkpoint":"nonsense"})", 404},
+       }) {
+    const Reply reply = post(kTxt2Img, body);
+    EXPECT_EQ(reply.status, status) << reply.body;
+    EXPECT_TRUE(parsed(reply).as_object().contains("detail"));
+  }
+  EXPECT_TRUE(fake_.store->list({})->empty());
+}
+
+TEST_F(SdapiRoutes, OnlyAnAdminsOverridesStay) {
+  end_jobs(jobs::State::kSucceeded, {"one"});
+  const std::string body = R"({"override_settings":{"samples_format":"webp"},
+      "override_settings_restore_afterwards":false})";
+  EXPECT_EQ(post(kTxt2Img, body, kAnn).status, 403);
+  EXPECT_EQ(fake_.options->text("samples_format"), "png");
+  EXPECT_EQ(post(kTxt2Img, R"({"override_settings":{"samples_format":"webp"}})", kAnn).status, 200);
+  EXPECT_EQ(fake_.options->text("samples_format"), "png");
+  EXPECT_EQ(post(kTxt2Img, body).status, 200);
+  EXPECT_EQ(fake_.options->text("samples_format"), "webp");
+}
+
+TEST_F(SdapiRoutes, IdleIsExactlyNothing) {
+  const json::object progress = got("/sdapi/v1/progress");
+  EXPECT_EQ(progress.at("progress").to_number<double>(), 0);
+  EXPECT_EQ(progress.at("state").at("job_count"), 0);
+  EXPECT_EQ(progress.at("state").at("job"), "");
+  EXPECT_TRUE(progress.at("current_image").is_null());
+  EXPECT_EQ(got("/sdapi/v1/status").at("status"), "idle");
+}
+
+TEST_F(SdapiRoutes, ProgressIsOfTheOwnJobAndAsksNoStore) {
+  const std::string anns = running(kAnn), bens = running(kBen);
+  for (const auto& [id, step] : std::vector<std::pair<std::string, int>>{{anns, 5}, {bens, 10}}) {
+    fake_.service.hub().publish({.kind = jobs::Event::Kind::kProgress,
+                                 .job = id,
+                                 .progress = {.batches = 2, .step = step, .steps = 20},
+                                 .eta_seconds = 3});
+    fake_.service.hub().publish(
+        {.kind = jobs::Event::Kind::kPreview, .job = id, .jpeg = "jpeg of " + id});
+  }
+  const int before = fake_.store->reads;
+  FakeExchange exchange("GET", "/sdapi/v1/progress");
+  const json::object progress = parsed(call(exchange.as(kBen))).as_object();
+  EXPECT_EQ(exchange.blocking_calls, 0);
+  EXPECT_EQ(progress.at("id"), json::value(bens));
+  EXPECT_DOUBLE_EQ(progress.at("progress").to_number<double>(), 0.25);
+  EXPECT_EQ(progress.at("state").at("job_count"), 2);
+  EXPECT_EQ(progress.at("state").at("sampling_step"), 10);
+  EXPECT_EQ(progress.at("current_image"), json::value(base64_encode("jpeg of " + bens)));
+
+  for (const char* const flag : {"skip_current_image", "skipCurrentImage"}) {
+    FakeExchange without("GET", "/sdapi/v1/progress");
+    without.as(kAnn).with_query(flag, "true");
+    const json::object answer = parsed(call(without)).as_object();
+    EXPECT_EQ(answer.at("id"), json::value(anns));
+    EXPECT_TRUE(answer.at("current_image").is_null());
+  }
+  // An admin without one sees the running one, others none.
+  EXPECT_EQ(got("/sdapi/v1/progress").at("id"), json::value(anns));
+  EXPECT_TRUE(
+      got("/sdapi/v1/progress", {.name = "eve", .role = api::Role::kUser}).at("id").is_null());
+
+  FakeExchange status("GET", "/sdapi/v1/status");
+  const json::object facts = parsed(call(status.as(kBen))).as_object();
+  EXPECT_EQ(status.blocking_calls, 0);
+  EXPECT_EQ(facts.at("status"), "running");
+  EXPECT_EQ(facts.at("step"), 10);
+  EXPECT_EQ(fake_.store->reads, before);
+}
+
+TEST_F(SdapiRoutes, AWaitingJobIsNotIdle) {
+  const std::string id = queue(kAnn);
+  fake_.service.hub().set_position(id, 3, 40);
+  const json::object progress = got("/sdapi/v1/progress", kAnn);
+  EXPECT_EQ(progress.at("id"), json::value(id));
+  EXPECT_EQ(progress.at("progress").to_number<double>(), 0);
+  EXPECT_EQ(progress.at("state").at("job_count"), 1);
+  EXPECT_EQ(progress.at("textinfo"), "waiting, 3 before it");
+}
+
+TEST_F(SdapiRoutes, InterruptAndSkipAreForTheOwnJobs) {
+  const std::string anns = running(kAnn), bens = running(kBen), waits = queue(kAnn);
+  EXPECT_EQ(post("/sdapi/v1/interrupt", "", kAnn).body, "{}");
+  EXPECT_EQ(fake_.store->find(anns)->cancel, jobs::CancelMode::kInterrupt);
+  EXPECT_EQ(fake_.store->find(bens)->cancel, jobs::CancelMode::kNone);
+  EXPECT_EQ(fake_.store->find(waits)->state, jobs::State::kQueued);
+  EXPECT_EQ(post("/sdapi/v1/skip", "", kBen).body, "{}");
+  EXPECT_EQ(fake_.workers.calls, std::vector<std::string>{"skip " + bens});
+  EXPECT_EQ(post("/sdapi/v1/interrupt").status, 200);
+  EXPECT_EQ(fake_.store->find(bens)->cancel, jobs::CancelMode::kInterrupt);
+}
+
+TEST_F(SdapiRoutes, TasksByTheClientsName) {
+  const std::string id = queue(kAnn, R"({"force_task_id":"task-1"})");
+  const std::string body = R"({"id_task":"task-1"})";
+  EXPECT_EQ(parsed(post("/internal/progress", body, kAnn)).at("queued"), true);
+  start(id);
+  fake_.service.hub().publish({.kind = jobs::Event::Kind::kPreview, .job = id, .jpeg = "x"});
+  const json::value live = parsed(post("/internal/progress", body, kAnn));
+  EXPECT_EQ(live.at("active"), true);
+  EXPECT_EQ(live.at("live_preview"), json::value("data:image/jpeg;base64," + base64_encode("x")));
+  const std::string again = R"({"id_task":"task-1","id_live_preview":)" +
+                            json::serialize(live.at("id_live_preview")) + "}";
+  EXPECT_TRUE(parsed(post("/internal/progress", again, kAnn)).at("live_preview").is_null());
+  EXPECT_EQ(parsed(get("/internal/pendingTasks", kAnn)),
+            (json::value{{"size", 1}, {"tasks", {"task-1"}}}));
+  // By our own id too; others do not learn that there is such a task.
+  const std::string by_id = R"({"id_task":")" + id + R"("})";
+  EXPECT_EQ(parsed(post("/internal/progress", by_id, kAnn)).at("active"), true);
+  for (const std::string& asked : {body, by_id}) {
+    const json::value unknown = parsed(post("/internal/progress", asked, kBen));
+    EXPECT_EQ(unknown.at("active"), false);
+    EXPECT_EQ(unknown.at("queued"), false);
+    EXPECT_EQ(unknown.at("completed"), false);
+  }
+  fake_.store->set(id, jobs::State::kSucceeded);
+  fake_.publish(id, jobs::State::kSucceeded);
+  EXPECT_EQ(parsed(post("/internal/progress", body, kAnn)).at("completed"), true);
+  EXPECT_EQ(post("/internal/progress", "{}", kAnn).status, 422);
+}
+
+TEST_F(SdapiRoutes, HistoryIsOfTheOwnJobs) {
+  const std::string anns = queue(kAnn), bens = queue(kBen);
+  const json::value own = parsed(get("/sdapi/v1/history", kAnn));
+  ASSERT_EQ(own.as_array().size(), 1U);
+  EXPECT_EQ(own.at(0).at("id"), json::value(anns));
+  EXPECT_EQ(parsed(get("/sdapi/v1/history")).as_array().size(), 2U);
+  FakeExchange exchange("GET", "/sdapi/v1/history");
+  EXPECT_EQ(call(exchange.with_query("id", bens).as(kAnn)).body, "[]");
+}
+
+TEST_F(SdapiRoutes, OptionsAreReadAndSet) {
+  json::object options = got("/sdapi/v1/options");
+  EXPECT_EQ(options.at("sd_model_checkpoint"), "emoji-128.safetensors [aaaaaaaaaa]");
+  EXPECT_EQ(options.at("samples_format"), "png");
+  // The whole dict may come back, with what we do not know.
+  options["jpeg_quality"] = 55;
+  options["sd_lora"] = "None";
+  const Reply set = post("/sdapi/v1/options", json::serialize(options));
+  ASSERT_EQ(set.status, 200) << set.body;
+  EXPECT_EQ(set.body, R"({"updated":[{"jpeg_quality":true}]})");
+  EXPECT_TRUE(fake_.workers.calls.empty());
+  EXPECT_EQ(got("/sdapi/v1/options").at("jpeg_quality"), 55);
+  const Reply wrong = post("/sdapi/v1/options", R"({"jpeg_quality":"best"})");
+  EXPECT_EQ(wrong.status, 422);
+  EXPECT_NE(wrong.body.find("jpeg_quality"), std::string::npos);
+}
+
+TEST_F(SdapiRoutes, TheCheckpointIsChosenOnceItIsLoaded) {
+  EXPECT_EQ(post("/sdapi/v1/options", R"({"sd_model_checkpoint":"nonsense"})").status, 404);
+  EXPECT_TRUE(fake_.workers.calls.empty());
+  EXPECT_EQ(post("/sdapi/v1/options", R"({"sd_model_checkpoint":"dream"})").status, 200);
+  EXPECT_EQ(fake_.workers.calls, std::vector<std::string>{"load dream"});
+  EXPECT_EQ(got("/sdapi/v1/options").at("sd_model_checkpoint"), "dream.safetensors");
+
+  FakeExchange exchange("POST", "/sdapi/v1/checkpoint");
+  exchange.with_query("sd_model_checkpoint", "emoji-128");
+  fake_.workers.loading = Error{ErrorCode::kOutOfMemory, "too large"};
+  EXPECT_EQ(call(exchange).status, 507);
+  EXPECT_EQ(fake_.options->text("sd_model_checkpoint"), "dream");
+  fake_.workers.loading = Status();
+  EXPECT_EQ(call(exchange).body, R"({"ok":true})");
+  EXPECT_EQ(fake_.options->text("sd_model_checkpoint"), "emoji-128");
+  EXPECT_EQ(post("/sdapi/v1/checkpoint", "{}").status, 422);
+
+  fake_.workers.calls.clear();
+  EXPECT_EQ(post("/sdapi/v1/unload-checkpoint").body, "{}");
+  EXPECT_EQ(post("/sdapi/v1/reload-checkpoint").body, "{}");
+  EXPECT_EQ(fake_.workers.calls, (std::vector<std::string>{"unload ", "load emoji-128"}));
+  EXPECT_TRUE(got("/sdapi/v1/checkpoint").at("type").is_null());
+  fake_.workers.workers[0].current_model = "emoji-128";
+  EXPECT_EQ(got("/sdapi/v1/checkpoint").at("name"), "emoji-128");
+  // Workers elsewhere load it when they come to its jobs.
+  fake_.workers.workers.clear();
+  fake_.workers.calls.clear();
+  EXPECT_EQ(post("/sdapi/v1/options", R"({"sd_model_checkpoint":"dream"})").status, 200);
+  EXPECT_TRUE(fake_.workers.calls.empty());
+}
+
+TEST_F(SdapiRoutes, ListsHaveTheShapeThatClientsRead) {
+  const json::array samplers = parsed(get("/sdapi/v1/samplers")).as_array();
+  EXPECT_EQ(samplers.at(0).at("name"), "DPM++ 2M");
+  EXPECT_EQ(samplers.at(0).at("aliases"), (json::array{"k_dpmpp_2m", "dpmpp_2m"}));
+  EXPECT_TRUE(samplers.at(0).at("options").is_object());
+  const json::array schedulers = parsed(get("/sdapi/v1/schedulers")).as_array();
+  EXPECT_EQ(schedulers.at(2).at("name"), "sgm_uniform");
+  EXPECT_EQ(schedulers.at(2).at("label"), "SGM Uniform");
+  const json::array models = parsed(get("/sdapi/v1/sd-models")).as_array();
+  EXPECT_EQ(models.at(0).at("title"), "emoji-128.safetensors [aaaaaaaaaa]");
+  EXPECT_EQ(models.at(0).at("model_name"), "emoji-128");
+  EXPECT_TRUE(models.at(1).at("hash").is_null());
+  EXPECT_EQ(parsed(get("/sdapi/v1/upscalers")).at(0).at("name"), "None");
+  EXPECT_EQ(got("/sdapi/v1/options-info").at("options").at("jpeg_quality").at("type"), "integer");
+  EXPECT_EQ(post("/sdapi/v1/refresh-checkpoints").body, "{}");
+  EXPECT_EQ(fake_.catalog.refreshed, 1);
+}
+
+TEST_F(SdapiRoutes, FlagsTellNoSecrets) {
+  fake_.backend.facts.flags = {{"--port", "7860"},
+                               {"--data-dir", "/data"},
+                               {"--auth", "ann:pw1"},
+                               {"--tls-key", "k.pem"},
+                               {"--api-password", "pw2"}};
+  EXPECT_EQ(got("/sdapi/v1/cmd-flags"), (json::object{{"port", "7860"}, {"data_dir", "/data"}}));
+}
+
+TEST_F(SdapiRoutes, MemoryAndPlatformTellOfThisMachine) {
+  const json::object memory = got("/sdapi/v1/memory");
+  EXPECT_GT(memory.at("ram").at("total").to_number<uint64_t>(), uint64_t{1} << 26);
+  EXPECT_GT(memory.at("ram").at("used").to_number<uint64_t>(), uint64_t{1} << 20);
+  EXPECT_EQ(got("/sdapi/v1/platform").at("device"), "cpu");
+  EXPECT_EQ(got("/sdapi/v1/version").at("version"), "Safelight test");
+}
+
+TEST_F(SdapiRoutes, PngInfoReadsAndBoundsWhatItGets) {
+  EXPECT_EQ(post("/sdapi/v1/png-info", R"({"image":"no base64!"})").status, 422);
+  EXPECT_EQ(post("/sdapi/v1/png-info", R"({"image":""})").status, 422);
+  EXPECT_EQ(post("/sdapi/v1/png-info", R"({"image":5})").status, 422);
+  EXPECT_EQ(post("/sdapi/v1/png-info", R"({"image":")" + base64_encode("GIF89a") + "\"}").status,
+            422);
+  FakeExchange file("GET", "/sdapi/v1/png-info");
+  EXPECT_EQ(call(file.with_query("file", "/etc/passwd")).status, 403);
+}
+
+TEST_F(SdapiRoutes, AnAdminMayEndTheServer) {
+  int ends = 0;
+  fake_.backend.shut_down = [&] { ++ends; };
+  EXPECT_EQ(post("/sdapi/v1/shutdown").body, "{}");
+  EXPECT_EQ(post("/sdapi/v1/server-restart").body, "{}");
+  EXPECT_EQ(ends, 2);
+}
+
+TEST_F(SdapiRoutes, EveryGetAnswersWithJson) {
+  for (const Route& route : router_.routes()) {
+    if (route.method != "GET" || route.pattern == "/sdapi/v1/png-info") continue;
+    const Reply reply = get(route.pattern);
+    EXPECT_EQ(reply.status, 200) << route.pattern;
+    EXPECT_EQ(reply.content_type, "application/json") << route.pattern;
+    EXPECT_TRUE(parse_json(reply.body).ok()) << route.pattern << ": " << reply.body;
+  }
+}
+
+TEST_F(SdapiRoutes, WhatIsNotThereIsToldInWords) {
+  for (const char* const path : {"/sdapi/v1/img2img", "/sdapi/v1/interrogate"}) {
+    const Reply reply = post(path);
+    EXPECT_EQ(reply.status, 404);
+    EXPECT_NE(parsed(reply).at("detail").as_string().find(path), json::string::npos);
+  }
+}
+
+TEST_F(SdapiRoutes, WhoMayDoWhat) {
+  const std::set<std::string> admins = {
+      "/sdapi/v1/options",           "/sdapi/v1/checkpoint",  "/sdapi/v1/unload-checkpoint",
+      "/sdapi/v1/reload-checkpoint", "/sdapi/v1/shutdown",    "/sdapi/v1/restart",
+      "/sdapi/v1/server-kill",       "/sdapi/v1/server-stop", "/sdapi/v1/server-restart"};
+  for (const Route& route : router_.routes()) {
+    EXPECT_EQ(route.options.errors, ErrorForm::kSdWebUi) << route.pattern;
+    EXPECT_FALSE(route.options.operation.empty()) << route.pattern;
+    EXPECT_NE(route.options.access, Access::kOpen) << route.pattern;
+    if (route.method == "POST" && route.pattern != "/internal/progress") {
+      EXPECT_EQ(route.options.access,
+                admins.contains(route.pattern) ? Access::kAdmin : Access::kUser)
+          << route.pattern;
+    }
+  }
+  EXPECT_EQ(router_.find("GET", "/sdapi/v1/log").route->options.access, Access::kAdmin);
+  EXPECT_EQ(router_.find("GET", "/sdapi/v1/progress").route->options.rate_cost, 0);
+}
+
+}  // namespace
+}  // namespace safelight::http
