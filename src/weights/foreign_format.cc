@@ -19,7 +19,7 @@ struct Signature {
 
 constexpr const char* kWebPage = "looks like a web page, not a model: download the file itself";
 constexpr const char* kPickle =
-    "is a torch pickle (.ckpt, .pt, .bin); support comes later: convert it to safetensors";
+    "is a torch pickle (.ckpt, .pt, .bin) where a safetensors file is needed";
 
 /// Compared in lower case, after a byte order mark and white space.
 constexpr Signature kTextSignatures[] = {
@@ -34,8 +34,7 @@ constexpr Signature kTextSignatures[] = {
 };
 
 constexpr Signature kBinarySignatures[] = {
-    {"GGUF"sv, ErrorCode::kUnsupported,
-     "is a GGUF file; support comes later: use the safetensors form of this model"},
+    {"GGUF"sv, ErrorCode::kUnsupported, "is a GGUF file where a safetensors file is needed"},
     {"PK\x03\x04"sv, ErrorCode::kUnsupported, kPickle},
     {"\x80\x02"sv, ErrorCode::kUnsupported, kPickle},
     {"\x80\x03"sv, ErrorCode::kUnsupported, kPickle},

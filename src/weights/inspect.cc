@@ -20,12 +20,14 @@ void count(const TensorView& tensor, ComponentReport& into) {
 
 FileReport inspect(const TensorIndex& index, const InspectOptions& options) {
   const Identity identity = identify(index);
-  FileReport report{.kind = identity.kind,
+  FileReport report{.format = index.format,
+                    .kind = identity.kind,
                     .family = identity.family,
                     .dialect = identity.dialect,
                     .total = {.name = "total"},
                     .metadata = index.metadata};
-  if (index.files().size() > 1) report.format = FileFormat::kShardedSafetensors;
+  const bool sharded = index.files().size() > 1 && index.format == FileFormat::kSafetensors;
+  if (sharded) report.format = FileFormat::kShardedSafetensors;
   // Only there do configs have the names of components.
   if (index.configs.upper_bound("") != index.configs.end()) {
     report.format = FileFormat::kDiffusersFolder;

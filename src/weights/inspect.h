@@ -14,9 +14,6 @@
 
 namespace safelight::weights {
 
-/// How the tensors lie on the disk.
-enum class FileFormat { kSafetensors, kShardedSafetensors, kDiffusersFolder };
-
 /// What a file is for.
 enum class FileKind {
   kUnknown,

@@ -14,6 +14,7 @@
 #include "base/json.h"
 #include "weights/messages.h"
 #include "weights/safetensors.h"
+#include "weights/torch_file.h"
 
 namespace safelight::weights {
 namespace {
@@ -21,8 +22,8 @@ namespace {
 namespace fs = std::filesystem;
 namespace json = boost::json;
 
-constexpr std::string_view kSafetensors = ".safetensors";
-constexpr std::string_view kIndexPart = ".safetensors.index.";
+/// Files of weights in folders, the preferred ending first.
+constexpr std::string_view kEndings[] = {".safetensors", ".bin"};
 constexpr std::string_view kModelIndex = "model_index.json";
 constexpr std::string_view kConfig = "config.json";
 constexpr uint64_t kMaxJsonFile = 16'000'000;
@@ -44,11 +45,13 @@ Result<json::object> read_json_object(const fs::path& path, const std::string& l
   return std::move(value->get_object());
 }
 
-/// Opens one safetensors file under the name `label`.
+/// Opens one file under the name `label`; its first bytes tell its form.
 Result<TensorIndex> open_file(const fs::path& path, const std::string& label) {
   const auto file = MappedFile::open(path);
   if (!file) return file.error();
-  return parse_safetensors((*file)->bytes(), label, *file);
+  const Bytes bytes = (*file)->bytes();
+  if (looks_like_torch(bytes)) return parse_torch(bytes, label, *file, file->get());
+  return parse_safetensors(bytes, label, *file, file->get());
 }
 
 /// The shards of an index file: shard name to the tensors that the index places there.
@@ -93,6 +96,7 @@ Status add_shard(const fs::path& folder, const std::string& label_folder, const 
   const std::string shard_label = label_folder + printable(shard);
   const Result<TensorIndex> opened = open_file(folder / shard, shard_label);
   if (!opened) return opened.error();
+  all.format = opened->format;
   for (const std::string& name : tensors) {
     const TensorView* tensor = opened->find(name);
     if (tensor == nullptr) {
@@ -124,6 +128,7 @@ struct Candidate {
   fs::path path;
   std::string variant;  ///< "fp16" in `model.fp16.safetensors`; empty for the plain one.
   bool sharded = false;
+  size_t ending = 0;  ///< of kEndings
 };
 
 /// Whether a stem ends in "-00001-of-00002": a part of a model, found through its index.
@@ -136,32 +141,44 @@ bool is_shard(std::string_view stem) {
   });
 }
 
-/// What `path` is by its name alone: `<base>[.<variant>].safetensors` or
-/// `<base>.safetensors.index[.<variant>].json`.
+/// Whether a `.bin` file is a model by its name: trainers leave others beside it.
+bool is_model_bin(std::string_view base) {
+  return base.ends_with("model") || base == "pytorch_lora_weights" || base == "learned_embeds";
+}
+
+/// What `path` is by its name alone: `<base>[.<variant>]<ending>` or
+/// `<base><ending>.index[.<variant>].json`.
 std::optional<Candidate> candidate(const fs::path& path) {
   const std::string name = path.filename().string();
-  if (const size_t part = name.find(kIndexPart); part != std::string::npos) {
-    if (!name.ends_with(".json")) return std::nullopt;
-    const std::string rest = name.substr(part + kIndexPart.size());
-    return Candidate{path, rest.size() > 5 ? rest.substr(0, rest.size() - 5) : "", true};
+  for (size_t ending = 0; ending < std::size(kEndings); ++ending) {
+    const std::string index_part = std::string(kEndings[ending]) + ".index.";
+    if (const size_t part = name.find(index_part); part != std::string::npos) {
+      if (!name.ends_with(".json")) return std::nullopt;
+      const std::string rest = name.substr(part + index_part.size());
+      return Candidate{path, rest.size() > 5 ? rest.substr(0, rest.size() - 5) : "", true, ending};
+    }
+    if (!name.ends_with(kEndings[ending])) continue;
+    const std::string stem = name.substr(0, name.size() - kEndings[ending].size());
+    const size_t dot = stem.rfind('.');
+    if (is_shard(stem) || (ending > 0 && !is_model_bin(stem.substr(0, dot)))) return std::nullopt;
+    return Candidate{path, dot == std::string::npos ? "" : stem.substr(dot + 1), false, ending};
   }
-  if (!name.ends_with(kSafetensors)) return std::nullopt;
-  const std::string stem = name.substr(0, name.size() - kSafetensors.size());
-  if (is_shard(stem)) return std::nullopt;
-  const size_t dot = stem.rfind('.');
-  return Candidate{path, dot == std::string::npos ? "" : stem.substr(dot + 1), false};
+  return std::nullopt;
 }
 
 Error no_weights(const fs::path& folder) {
   return {ErrorCode::kNotFound,
           folder.string() +
-              ": holds no weights; a .safetensors file, a "
-              ".safetensors.index.json or a model_index.json is needed (torch "
-              "pickles are not read yet)"};
+              ": holds no weights; a .safetensors file, a .safetensors.index.json, a "
+              "model_index.json or diffusers' .bin files are needed"};
 }
 
-/// The weights to open in a folder: the plain variant, else fp16, else the only one.
-Result<Candidate> choose_weights(const fs::path& folder) {
+/// Variants of a model's files by their names, the preferred one first: the plain one has what
+/// its author means to be used; averaged weights draw better than those of the last training step.
+constexpr std::string_view kVariants[] = {"", "fp16", "bf16", "ema", "non_ema"};
+
+/// All files of a folder that could be opened for its weights.
+Result<std::vector<Candidate>> list_candidates(const fs::path& folder) {
   std::vector<Candidate> found;
   std::error_code failure;
   for (fs::directory_iterator entry(folder, failure), end; !failure && entry != end;
@@ -172,13 +189,25 @@ Result<Candidate> choose_weights(const fs::path& folder) {
     return Error{ErrorCode::kIo,
                  fmt::format("{}: cannot list the folder: {}", folder.string(), failure.message())};
   }
+  return found;
+}
+
+/// The weights to open in a folder: the first of kVariants that is there, else the only one; of one
+/// variant the file of the preferred ending.
+Result<Candidate> choose_weights(const fs::path& folder) {
+  Result<std::vector<Candidate>> listed = list_candidates(folder);
+  if (!listed) return listed.error();
+  std::vector<Candidate>& found = *listed;
   if (found.empty()) return no_weights(folder);
-  for (const std::string_view variant : {"", "fp16"}) {
-    const auto matches = [&](const Candidate& c) { return c.variant == variant; };
-    if (std::none_of(found.begin(), found.end(), matches)) continue;
+  const auto keep_if_any = [&](const auto& matches) {
+    if (std::none_of(found.begin(), found.end(), matches)) return false;
     std::erase_if(found, [&](const Candidate& c) { return !matches(c); });
-    break;
+    return true;
+  };
+  for (const std::string_view variant : kVariants) {
+    if (keep_if_any([&](const Candidate& c) { return c.variant == variant; })) break;
   }
+  keep_if_any([](const Candidate& c) { return c.ending == 0; });
   if (found.size() == 1) return found.front();
   std::vector<std::string> names;
   names.reserve(found.size());
@@ -258,7 +287,8 @@ Result<TensorIndex> open_weights(const std::filesystem::path& path) {
   std::error_code ignored;
   if (fs::is_directory(path, ignored)) return open_folder(path);
   const auto known = candidate(path);
-  return known && known->sharded ? open_sharded(path, "") : open_safetensors(path);
+  if (known && known->sharded) return open_sharded(path, "");
+  return open_file(path, path.filename().string());
 }
 
 }  // namespace safelight::weights

@@ -14,8 +14,8 @@ namespace {
 
 namespace json = boost::json;
 
-constexpr std::array<std::string_view, 3> kFormatNames = {"safetensors", "safetensors-sharded",
-                                                          "diffusers-folder"};
+constexpr std::array<std::string_view, 5> kFormatNames = {"safetensors", "safetensors-sharded",
+                                                          "diffusers-folder", "torch", "gguf"};
 constexpr std::array<std::string_view, 9> kKindNames = {"unknown",      "checkpoint", "denoiser",
                                                         "text-encoder", "vae",        "lora",
                                                         "embedding",    "controlnet", "upscaler"};

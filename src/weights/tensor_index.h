@@ -13,6 +13,9 @@
 
 namespace safelight::weights {
 
+/// How the tensors lie on the disk.
+enum class FileFormat { kSafetensors, kShardedSafetensors, kDiffusersFolder, kTorch, kGguf };
+
 /// The tensors of a model by name, over one or more files; no bytes are copied, the views keep the
 /// files mapped. What every reader yields and every binder reads.
 class TensorIndex {
@@ -53,6 +56,7 @@ class TensorIndex {
   /// The dtype that holds most elements; nothing when there are none.
   std::optional<graph::DType> predominant_dtype() const;
 
+  FileFormat format = FileFormat::kSafetensors;
   std::string identity;  ///< the SHA-256 of the file, where somebody knows it
   Metadata metadata;
   Configs configs;

@@ -271,7 +271,7 @@ TEST(Inspect, AFileThatIsNoModelGivesTheReadersError) {
   write_text(folder / "x.ckpt", std::string("PK\x03\x04\0\0\x08\x08", 8));
   const auto report = inspect(folder / "x.ckpt");
   ASSERT_FALSE(report);
-  EXPECT_EQ(report.error().code, ErrorCode::kUnsupported);
+  EXPECT_EQ(report.error().code, ErrorCode::kCorruptFile);
 }
 
 }  // namespace

@@ -131,7 +131,13 @@ TEST_F(OpenWeights, RefusesAnIndexThatIsNone) {
   EXPECT_EQ(error_of(path), "m.safetensors.index.json: JSON has the key 'a' twice in one object");
 }
 
-TEST_F(OpenWeights, AFolderGivesItsPlainVariantThenFp16ThenTheOnlyOne) {
+TEST_F(OpenWeights, AFolderGivesItsPlainVariantThenFp16ThenOthersByRank) {
+  write_one(folder_ / "model.int8.safetensors", "a", 7);
+  EXPECT_EQ(only_value(*open_weights(folder_.path()), "a"), 7);
+  write_one(folder_ / "model.non_ema.safetensors", "a", 6);
+  EXPECT_EQ(only_value(*open_weights(folder_.path()), "a"), 6);
+  write_one(folder_ / "model.ema.safetensors", "a", 5);
+  EXPECT_EQ(only_value(*open_weights(folder_.path()), "a"), 5);
   write_one(folder_ / "model.bf16.safetensors", "a", 1);
   EXPECT_EQ(only_value(*open_weights(folder_.path()), "a"), 1);
   write_one(folder_ / "model.fp16.safetensors", "a", 2);
@@ -143,6 +149,23 @@ TEST_F(OpenWeights, AFolderGivesItsPlainVariantThenFp16ThenTheOnlyOne) {
             folder_.path().string() +
                 ": holds several models (model.safetensors, other.safetensors); name one of the "
                 "files");
+}
+
+TEST_F(OpenWeights, AFolderGivesBinFilesWhereThereAreNoSafetensors) {
+  const fs::path recorded = SAFELIGHT_SOURCE_DIR "/tests/golden/data/torch/upscaler.pth";
+  fs::copy_file(recorded, folder_ / "diffusion_pytorch_model.bin");
+  write_text(folder_ / "optimizer.bin", "PK");
+  EXPECT_EQ(open_weights(folder_.path())->format, FileFormat::kTorch);
+  write_one(folder_ / "diffusion_pytorch_model.safetensors", "a", 4);
+  EXPECT_EQ(only_value(*open_weights(folder_.path()), "a"), 4);
+  fs::remove(folder_ / "diffusion_pytorch_model.safetensors");
+  fs::rename(folder_ / "diffusion_pytorch_model.bin", folder_ / "pytorch_model-00001-of-00001.bin");
+  EXPECT_NE(error_of(folder_.path()).find("holds no weights"), std::string::npos);
+  write_text(folder_ / "pytorch_model.bin.index.json",
+             index_json(R"({"a":"pytorch_model-00001-of-00001.bin"})"));
+  const auto sharded = open_weights(folder_.path());
+  ASSERT_TRUE(sharded) << sharded.error().message;
+  EXPECT_EQ(sharded->find("a")->shape, std::vector<int64_t>{2});
 }
 
 TEST_F(OpenWeights, AFolderGivesAShardedVariant) {
@@ -157,11 +180,11 @@ TEST_F(OpenWeights, AFolderGivesAShardedVariant) {
 }
 
 TEST_F(OpenWeights, AFolderWithoutWeightsSaysWhatIsNeeded) {
-  write_text(folder_ / "pytorch_model.bin", "PK");
+  write_text(folder_ / "training_args.bin", "PK");
   EXPECT_EQ(error_of(folder_.path()),
             folder_.path().string() +
-                ": holds no weights; a .safetensors file, a .safetensors.index.json or a "
-                "model_index.json is needed (torch pickles are not read yet)");
+                ": holds no weights; a .safetensors file, a .safetensors.index.json, a "
+                "model_index.json or diffusers' .bin files are needed");
 }
 
 class DiffusersFolder : public OpenWeights {

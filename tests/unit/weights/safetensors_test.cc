@@ -93,7 +93,7 @@ const char* const kNeedsSize = "; a whole number from 0 to 2^63 - 1 is needed";
 const char* const kNeedsOffsets =
     "tensor 'x' has no data_offsets; a list of two whole numbers is needed";
 const char* const kPickle =
-    "is a torch pickle (.ckpt, .pt, .bin); support comes later: convert it to safetensors";
+    "is a torch pickle (.ckpt, .pt, .bin) where a safetensors file is needed";
 const char* const kWebPage = "looks like a web page, not a model: download the file itself";
 
 std::vector<HostileCase> hostile_containers() {
@@ -204,8 +204,7 @@ std::vector<HostileCase> hostile_offsets() {
 
 std::vector<HostileCase> foreign_files() {
   return {
-      {"GGUF", "GGUF\x03\0\0\0\0\0\0\0"s,
-       "is a GGUF file; support comes later: use the safetensors form of this model",
+      {"GGUF", "GGUF\x03\0\0\0\0\0\0\0"s, "is a GGUF file where a safetensors file is needed",
        ErrorCode::kUnsupported},
       {"torch zip", "PK\x03\x04\0\0\x08\x08\0\0archive/data.pkl"s, kPickle,
        ErrorCode::kUnsupported},

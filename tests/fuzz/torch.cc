@@ -1,0 +1,35 @@
+// Fuzzes the reader of torch's files: any bytes give an index whose tensors hold what their shapes
+// say, or one error; nothing that they name is run.
+
+#include <cstdint>
+#include <cstdlib>
+#include <span>
+
+#include "weights/convert.h"
+#include "weights/inspect.h"
+#include "weights/torch_file.h"
+
+namespace {
+
+void require(bool holds) {
+  if (!holds) std::abort();
+}
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+  using namespace safelight;
+  const auto index = weights::parse_torch(std::as_bytes(std::span(data, size)), "fuzz.pt");
+  if (!index) {
+    require(index.error().message.starts_with("fuzz.pt: "));
+    return 0;
+  }
+  uint64_t elements = 0;
+  for (const auto& [name, tensor] : *index) {
+    require(weights::to_tensor(tensor).size() == tensor.count());
+    elements += static_cast<uint64_t>(tensor.count());
+  }
+  require(elements <= index->size() * size);
+  weights::to_text(weights::inspect(*index, {.list_tensors = true}));
+  return 0;
+}
