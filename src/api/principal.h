@@ -1,11 +1,16 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
+#include <string_view>
 
 namespace safelight::api {
 
 enum class Role { kViewer, kUser, kAdmin };
+
+std::string_view role_name(Role role);  ///< "viewer", "user", "admin"
+std::optional<Role> find_role(std::string_view name);
 
 /// What may be asked for in a day (UTC); 0: without limit.
 struct Quota {

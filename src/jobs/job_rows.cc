@@ -237,26 +237,6 @@ Result<std::vector<StoredEvent>> events(Connection& db, const std::string& id) {
   return found;
 }
 
-Result<std::vector<std::string>> ids(Connection& db, const JobQuery& query,
-                                     std::optional<State> state) {
-  // Each combination has an index of its own; what is not asked for gets no condition.
-  const std::string sql =
-      fmt::format("SELECT id FROM jobs WHERE {} AND {} AND id < ?3 ORDER BY id DESC LIMIT ?4",
-                  query.owner ? "owner = ?1" : "?1 = ''", state ? "state = ?2" : "?2 = ''");
-  const std::string before = query.before.empty() ? "~" : query.before;  // behind every ULID
-  std::vector<std::string> found;
-  Status read =
-      db.each(sql,
-              {query.owner ? std::string_view(*query.owner) : "", state ? state_name(*state) : "",
-               before, static_cast<int64_t>(query.limit)},
-              [&](const Row& row) {
-                found.push_back(row.text(0));
-                return Status();
-              });
-  if (!read) return read.error();
-  return found;
-}
-
 Status begin_attempt(Connection& db, const Head& head, const std::string& worker, Time time) {
   Status changed = changed_one(
       db.run("UPDATE jobs SET state = 'running', attempt = attempt + 1, worker = ?, started = ? "

@@ -46,10 +46,6 @@ Result<std::vector<Head>> past_deadline(sqlite::Connection& db, Time time);
 /// The job with its results. Errors: kNotFound.
 Result<Job> job(sqlite::Connection& db, const std::string& id);
 Result<std::vector<StoredEvent>> events(sqlite::Connection& db, const std::string& id);
-/// Ids of one state (any when not given), newest first.
-Result<std::vector<std::string>> ids(sqlite::Connection& db, const JobQuery& query,
-                                     std::optional<State> state);
-
 Status begin_attempt(sqlite::Connection& db, const Head& head, const std::string& worker,
                      Time time);
 Status requeue(sqlite::Connection& db, const Head& head, bool counted, std::string_view reason);

@@ -10,6 +10,7 @@
 
 #include "base/hash.h"
 #include "jobs/messages.h"
+#include "jobs/outcome.h"
 #include "jobs/redis_jobs.h"
 
 namespace safelight::jobs {
@@ -31,18 +32,6 @@ Bytes bytes_of(std::string_view text) { return std::as_bytes(std::span(text.data
 
 Error unknown_job(const std::string& id) {
   return Error{ErrorCode::kNotFound, fmt::format("job '{}' does not exist (any more)", id)};
-}
-
-/// Of a picture that a worker hands in.
-Status check_picture(const FinishedPicture& picture) {
-  if (picture.file.bytes == picture.data.size() &&
-      picture.file.sha256 == sha256(bytes_of(picture.data))) {
-    return {};
-  }
-  return Error{
-      ErrorCode::kCorruptFile,
-      fmt::format("picture {}: its {} bytes are not those of the hash {} that came with it",
-                  picture.file.index, picture.data.size(), picture.file.sha256)};
 }
 
 std::vector<std::string_view> views(const std::vector<std::string>& words) {
@@ -89,7 +78,7 @@ Result<std::vector<Accepted>> RedisStore::submit(const std::vector<NewJob>& jobs
     auto number = reply->items.back().as_integer();
     const size_t which = number && *number >= 0 ? static_cast<size_t>(*number) : jobs.size();
     return Error{
-        ErrorCode::kInvalidArgument,
+        ErrorCode::kConflict,
         fmt::format("the idempotency key '{}' was used for another request; take a new key "
                     "for each",
                     which < jobs.size() ? jobs[which].idempotency_key : "")};
@@ -224,10 +213,10 @@ Status RedisStore::store_pictures(const Outcome& outcome) {
 }
 
 Result<bool> RedisStore::finish(const Lease& lease, const Outcome& outcome) {
+  if (auto sound = check_outcome(outcome); !sound) return sound.error();
   boost::json::array files;
   uint64_t bytes = 0;
   for (const FinishedPicture& picture : outcome.pictures) {
-    if (auto sound = check_picture(picture); !sound) return sound.error();
     files.push_back(to_json(picture.file));
     bytes += picture.file.bytes;
   }

@@ -23,12 +23,7 @@ Result<std::vector<Accepted>> Service::submit(const std::vector<NewJob>& jobs) {
     const Accepted& job = (*accepted)[i];
     if (!job.repeated) hub_.publish(state_event(job.id, jobs[i].owner, State::kQueued));
   }
-  std::vector<std::function<void()>> wakers;
-  {
-    const std::lock_guard lock(mutex_);
-    wakers = wakers_;
-  }
-  for (const auto& wake : wakers) wake();
+  work_came();
   return accepted;
 }
 
@@ -41,12 +36,7 @@ Result<State> Service::cancel(const std::string& id, CancelMode mode) {
     hub_.publish(state_event(id, before->asked.owner, State::kCancelled));
   }
   if (*state != State::kRunning) return state;
-  std::vector<std::function<void(const std::string&, CancelMode)>> cancellers;
-  {
-    const std::lock_guard lock(mutex_);
-    cancellers = cancellers_;
-  }
-  for (const auto& cancel : cancellers) cancel(id, mode);
+  cancel_came(id, mode);
   return state;
 }
 
@@ -67,6 +57,24 @@ void Service::on_work(std::function<void()> wake) {
 void Service::on_cancel(std::function<void(const std::string&, CancelMode)> cancel) {
   const std::lock_guard lock(mutex_);
   cancellers_.push_back(std::move(cancel));
+}
+
+void Service::work_came() {
+  std::vector<std::function<void()>> wakers;
+  {
+    const std::lock_guard lock(mutex_);
+    wakers = wakers_;
+  }
+  for (const auto& wake : wakers) wake();
+}
+
+void Service::cancel_came(const std::string& job, CancelMode mode) {
+  std::vector<std::function<void(const std::string&, CancelMode)>> cancellers;
+  {
+    const std::lock_guard lock(mutex_);
+    cancellers = cancellers_;
+  }
+  for (const auto& cancel : cancellers) cancel(job, mode);
 }
 
 Status Service::refresh_positions() {

@@ -7,8 +7,10 @@
 #include <utility>
 
 #include "base/log.h"
+#include "jobs/claiming.h"
 #include "jobs/data_folder.h"
 #include "jobs/group_writer.h"
+#include "jobs/job_queries.h"
 #include "jobs/job_rows.h"
 #include "jobs/live_jobs.h"
 #include "jobs/outcome.h"
@@ -23,7 +25,6 @@ namespace {
 
 using rows::Head;
 using sqlite::Connection;
-using sqlite::Row;
 
 constexpr size_t kMostAtOnce = 1000;
 constexpr const char* kLeaseRanOut = "its worker was not heard of any more";
@@ -99,10 +100,10 @@ Status SqliteStore::recover() {
     auto queued = rows::heads(db, State::kQueued);
     if (!queued) return queued.error();
     waiting = std::move(*queued);
-    return db.each("SELECT max(id) FROM jobs", {}, [&](const Row& row) {
-      ids_.follow(row.text(0));
-      return Status();
-    });
+    const auto newest = queries::newest_id(db);
+    if (!newest) return newest.error();
+    ids_.follow(*newest);
+    return {};
   };
   if (Status done = writer_.run({.execute = execute}); !done) return done;
   for (const Head& head : waiting) live_.add(head);
@@ -160,40 +161,12 @@ Result<Job> SqliteStore::find(const std::string& id) {
 }
 
 Result<Job> SqliteStore::find_client_id(const std::string& owner, const std::string& client_id) {
-  return readers_.read([&](Connection& db) -> Result<Job> {
-    std::string id;
-    Status read =
-        db.each("SELECT max(id) FROM jobs WHERE owner = ? AND client_id = ? AND client_id <> ''",
-                {owner, client_id}, [&](const Row& row) {
-                  id = row.text(0);
-                  return Status();
-                });
-    if (!read) return read.error();
-    return id.empty() ? Result<Job>(rows::no_such_job(client_id)) : rows::job(db, id);
-  });
+  return readers_.read(
+      [&](Connection& db) { return queries::find_client_id(db, owner, client_id); });
 }
 
 Result<std::vector<Job>> SqliteStore::list(const JobQuery& query) {
-  std::vector<std::optional<State>> states(query.states.begin(), query.states.end());
-  if (states.empty()) states.emplace_back();
-  return readers_.read([&](Connection& db) -> Result<std::vector<Job>> {
-    std::vector<std::string> ids;
-    for (const auto state : states) {
-      auto some = rows::ids(db, query, state);
-      if (!some) return some.error();
-      ids.insert(ids.end(), some->begin(), some->end());
-    }
-    std::sort(ids.begin(), ids.end(), std::greater<>());
-    ids.erase(std::unique(ids.begin(), ids.end()), ids.end());
-    ids.resize(std::min(ids.size(), query.limit));
-    std::vector<Job> jobs;
-    for (const auto& id : ids) {
-      auto job = rows::job(db, id);
-      if (!job) return job.error();
-      jobs.push_back(std::move(*job));
-    }
-    return jobs;
-  });
+  return readers_.read([&](Connection& db) { return queries::list(db, query); });
 }
 
 Result<std::vector<StoredEvent>> SqliteStore::events(const std::string& id) {
@@ -201,91 +174,20 @@ Result<std::vector<StoredEvent>> SqliteStore::events(const std::string& id) {
 }
 
 Result<std::string> SqliteStore::read_result(const std::string& id, int64_t index) {
-  struct Found {
-    std::string sha256;
-    int64_t bytes = 0;
-  };
-  const auto found = readers_.read([&](Connection& db) -> Result<Found> {
-    const auto head = rows::head(db, id);
-    if (!head) return head.error();
-    if (!*head) return rows::no_such_job(id);
-    Found one;
-    Status read = db.each("SELECT sha256, bytes FROM results WHERE job = ? AND place = ?",
-                          {(*head)->number, index}, [&](const Row& row) {
-                            one = {.sha256 = row.text(0), .bytes = row.integer(1)};
-                            return Status();
-                          });
-    if (!read) return read.error();
-    if (one.sha256.empty()) {
-      return Error{ErrorCode::kNotFound, fmt::format("job {} has no result {}", id, index)};
-    }
-    return one;
-  });
-  if (!found) return found.error();
-  return files_.read(found->sha256, static_cast<uint64_t>(found->bytes));
+  const auto file = readers_.read([&](Connection& db) { return queries::result(db, id, index); });
+  return file ? files_.read(file->sha256, file->bytes) : file.error();
 }
 
 Result<std::optional<Claim>> SqliteStore::claim(const ClaimOptions& options) {
   if (!live_.waits(options.policy)) return std::optional<Claim>();
-  std::vector<FairQueue::Entry> taken;
-  std::vector<Change> changes;
-  std::optional<Head> chosen;
-  std::optional<Claim> claimed;
-  // Ends a job that cannot be run.
-  const auto end = [&](Connection& db, const Head& head, State state, const JobError& error) {
-    changes.push_back({.job = head.id, .owner = head.entry.owner, .state = state});
-    return rows::end(db, head, state, error);
-  };
-  const auto execute = [&](Connection& db) -> Status {
-    while (auto entry = live_.take(options)) {
-      taken.push_back(*entry);
-      const auto head = rows::head(db, entry->id);
-      if (!head) return head.error();
-      if (!*head || (*head)->state != State::kQueued) continue;
-      const Time time = now();
-      if ((*head)->deadline > 0 && (*head)->deadline <= time) {
-        if (Status ended = end(db, **head, State::kExpired, expired_error()); !ended) return ended;
-        continue;
-      }
-      auto job = rows::job(db, entry->id);
-      if (!job && job.error().code != ErrorCode::kCorruptFile) return job.error();
-      if (!job) {
-        // One job that cannot be read must not stop those behind it.
-        const JobError error{.code = job.error().code, .message = job.error().message};
-        if (Status ended = end(db, **head, State::kFailed, error); !ended) return ended;
-        continue;
-      }
-      Status begun = rows::begin_attempt(db, **head, options.worker, time);
-      if (!begun) return begun;
-      job->state = State::kRunning;
-      job->worker = options.worker;
-      job->started = time;
-      ++job->attempt;
-      chosen = **head;
-      claimed = Claim{.lease = {.job = job->id, .attempt = job->attempt, .worker = options.worker},
-                      .job = std::move(*job)};
-      return {};
-    }
-    return {};
-  };
-  const auto abandoned = [&] {
-    std::for_each(taken.rbegin(), taken.rend(),
-                  [&](const auto& entry) { live_.put_back(options.policy, entry); });
-  };
-  const auto committed = [&] {
-    if (chosen) {
-      live_.start(*chosen, claimed->lease, options.lease_ms);
-      taken.pop_back();
-    }
-    // Those that were not run cost their owners nothing.
-    abandoned();
-    for (const auto& entry : taken) live_.drop(options.policy, entry.id);
-    live_.note(std::move(changes));
-  };
-  Status done = writer_.run(
-      {.execute = execute, .committed = committed, .abandoned = abandoned, .durable = false});
+  Claiming claiming(live_, options);
+  // A claim that a crash undoes is as if the front had been started anew: it need not be synced.
+  Status done = writer_.run({.execute = [&](Connection& db) { return claiming.execute(db); },
+                             .committed = [&] { claiming.committed(); },
+                             .abandoned = [&] { claiming.abandoned(); },
+                             .durable = false});
   if (!done) return done.error();
-  return claimed;
+  return claiming.claimed();
 }
 
 Result<RenewedLease> SqliteStore::renew(const Lease& lease, int64_t lease_ms) {
@@ -465,14 +367,8 @@ Time SqliteStore::steady_now() const {
 
 Status SqliteStore::forget_usage() {
   const Time before = steady_now() - kUsageKeptMs;
-  const auto any = readers_.read([&](Connection& db) -> Result<bool> {
-    bool found = false;
-    Status read = db.each("SELECT 1 FROM usage WHERE time < ? LIMIT 1", {before}, [&](const Row&) {
-      found = true;
-      return Status();
-    });
-    return read ? Result<bool>(found) : read.error();
-  });
+  const auto any =
+      readers_.read([&](Connection& db) { return queries::has_usage_before(db, before); });
   if (!any) return any.error();
   if (!*any) return {};
   const auto execute = [&](Connection& db) -> Status {
@@ -491,41 +387,19 @@ void SqliteStore::remove_unused(const std::vector<std::string>& hashes) {
 }
 
 Result<bool> SqliteStore::is_used(const std::string& sha256) {
-  return readers_.read([&](Connection& db) -> Result<bool> {
-    bool used = false;
-    Status read =
-        db.each("SELECT 1 FROM results WHERE sha256 = ? LIMIT 1", {sha256}, [&](const Row&) {
-          used = true;
-          return Status();
-        });
-    return read ? Result<bool>(used) : read.error();
-  });
+  return readers_.read([&](Connection& db) { return queries::is_used(db, sha256); });
 }
 
 Result<QueueCounts> SqliteStore::counts() {
-  return readers_.read([&](Connection& db) -> Result<QueueCounts> {
-    QueueCounts counts{.queued_cost = live_.queued_cost()};
-    Status read = db.each("SELECT name, value FROM tally", {}, [&](const Row& row) {
-      if (const auto state = find_state(row.text(0))) counts.jobs[*state] = row.integer(1);
-      return Status();
-    });
-    return read ? Result<QueueCounts>(counts) : read.error();
-  });
+  auto jobs = readers_.read([](Connection& db) { return queries::counts(db); });
+  if (!jobs) return jobs.error();
+  return QueueCounts{.jobs = std::move(*jobs), .queued_cost = live_.queued_cost()};
 }
 
 Result<std::vector<std::string>> SqliteStore::order(size_t limit) { return live_.order(limit); }
 
 Result<Store::Usage> SqliteStore::usage(const std::string& owner, Time since) {
-  return readers_.read([&](Connection& db) -> Result<Usage> {
-    Usage usage;
-    Status read =
-        db.each("SELECT sum(pictures), sum(cost) FROM usage WHERE owner = ? AND time >= ?",
-                {owner, since}, [&](const Row& row) {
-                  usage = {.pictures = row.integer(0), .cost = row.real(1)};
-                  return Status();
-                });
-    return read ? Result<Usage>(usage) : read.error();
-  });
+  return readers_.read([&](Connection& db) { return queries::usage(db, owner, since); });
 }
 
 }  // namespace

@@ -64,6 +64,7 @@ for _ = 1, 32 do -- bounds the work of one call: jobs past their deadline end on
     return redis.call('HGETALL', job_key(id))
   end
   dequeue(id, job, 0)
-  end_job(origin, id, job.owner, 'queued', 'expired', time, 'cancelled', 'not begun by its deadline')
+  end_job('', id, job.owner, 'queued', 'expired', time, 'cancelled', 'not begun by its deadline')
+  redis.call('RPUSH', KEY .. 'expired', id) -- for the next sweep to tell
 end
 return false

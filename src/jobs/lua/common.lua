@@ -14,6 +14,7 @@
 --     model:N:OWNER:M    the same, of one model
 --   KEYrunning         sorted set by the end of the lease, on the clock of leases
 --   KEYdeadlines       sorted set of unfinished jobs that have one
+--   KEYexpired         list of jobs that a claim found past their deadline, for the next sweep to tell
 --   KEYfinished        sorted set by time, for retention
 --   KEYblob:SHA256     an encoded picture; KEYblob_refs: hash of how many jobs have it
 --   KEYstream          events for other processes; the channel KEYlive says that there are some

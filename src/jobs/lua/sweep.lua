@@ -28,6 +28,11 @@ local function take_back()
 end
 
 local function expire(time)
+  for _, id in ipairs(redis.call('LRANGE', KEY .. 'expired', 0, BATCH - 1)) do
+    local job = read_job(id)
+    if job then changed(id, job.owner, job.state) end
+  end
+  redis.call('LTRIM', KEY .. 'expired', BATCH, -1)
   for _, id in ipairs(due(KEY .. 'deadlines', time)) do
     local job = read_job(id, unpack(QUEUE_FIELDS))
     redis.call('ZREM', KEY .. 'deadlines', id)

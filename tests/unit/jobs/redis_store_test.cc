@@ -99,7 +99,7 @@ TEST_F(RedisStoreTest, TheSameKeyIsTheSameJob) {
   other.fingerprint = "g";
   const auto refused = store_->submit({small_job(), other});
   ASSERT_FALSE(refused);
-  EXPECT_EQ(refused.error().code, ErrorCode::kInvalidArgument);
+  EXPECT_EQ(refused.error().code, ErrorCode::kConflict);
   EXPECT_EQ(store_->counts()->jobs.at(State::kQueued), 1) << "all or none";
   other.owner = "bob";
   EXPECT_FALSE(store_->submit({other})->at(0).repeated) << "keys are of an owner";
@@ -282,7 +282,7 @@ TEST_F(RedisStoreTest, DeadlinesExpire) {
   const auto running = claim();
   std::this_thread::sleep_for(milliseconds(150));
   EXPECT_FALSE(claim()) << "too late to begin";
-  EXPECT_EQ(store_->sweep()->size(), 1U) << "the running one";
+  EXPECT_EQ(store_->sweep()->size(), 3U);
   EXPECT_EQ(state(running->job.id), State::kExpired);
   EXPECT_EQ(state(waiting), State::kExpired);
   EXPECT_EQ(state(unlucky), State::kExpired);

@@ -2,7 +2,7 @@
 
 #include <sys/stat.h>
 
-#include <fstream>
+#include <chrono>
 
 #include "store_contract.h"
 #include "temporary_folder.h"
@@ -76,13 +76,28 @@ TEST(SqliteStore, WhatRanGoesBackIntoTheQueueUncounted) {
   EXPECT_FALSE(*store->claim({.worker = "w"}));
 }
 
-TEST(SqliteStore, IdsGrowWhenTheClockWasSetBack) {
+TEST(SqliteStore, TenThousandJobsOfAThousandOwners) {
+  using Clock = std::chrono::steady_clock;
   const TemporaryFolder folder;
   auto store = open(folder.path());
-  const std::string first = store->submit({example_job()})->front().id;
+  for (int batch = 0; batch < 10; ++batch) {
+    std::vector<NewJob> jobs;
+    for (int i = 0; i < 1000; ++i) jobs.push_back(example_job("owner" + std::to_string(i)));
+    ASSERT_TRUE(store->submit(jobs));
+  }
   store.reset();
   store = open(folder.path());
-  EXPECT_GT(store->submit({example_job()})->front().id, first);
+  const auto milliseconds_each = [](int times, const auto& act) {
+    const auto begin = Clock::now();
+    for (int i = 0; i < times; ++i) act();
+    return std::chrono::duration<double, std::milli>(Clock::now() - begin).count() / times;
+  };
+  // Bounds for slow disks and sanitizers; without either all of them are far below.
+  EXPECT_LT(milliseconds_each(50, [&] { ASSERT_TRUE(store->submit({example_job()})); }), 100);
+  EXPECT_LT(milliseconds_each(50, [&] { ASSERT_TRUE(*store->claim({.worker = "w"})); }), 20);
+  EXPECT_LT(milliseconds_each(5, [&] { ASSERT_EQ(store->order(20'000)->size(), 10'000U); }), 300);
+  EXPECT_LT(milliseconds_each(50, [&] { ASSERT_TRUE(store->counts()); }), 20);
+  EXPECT_LT(milliseconds_each(50, [&] { ASSERT_TRUE(store->list({.owner = "owner7"})); }), 50);
 }
 
 }  // namespace

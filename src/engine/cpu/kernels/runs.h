@@ -70,13 +70,12 @@ class RunLoop {
   void append(int64_t size, const std::array<int64_t, N>& strides) {
     bool merges = !sizes_.empty();
     for (size_t v = 0; v < N && merges; ++v) merges = strides_.back()[v] == strides[v] * size;
-    if (merges) {
-      sizes_.back() *= size;
-      strides_.back() = strides;
-    } else {
-      sizes_.push_back(size);
-      strides_.push_back(strides);
+    if (!merges) {
+      sizes_.push_back(1);
+      strides_.emplace_back();
     }
+    sizes_.back() *= size;
+    strides_.back() = strides;
   }
 
   /// A tensor that is one long run is cut evenly, so that threads can share it.
