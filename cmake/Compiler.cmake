@@ -13,8 +13,8 @@ if(SAFELIGHT_WERROR)
   target_compile_options(safelight_flags INTERFACE -Werror)
 endif()
 if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
-  # g++ 12 reports these falsely in std::variant and std::string at -O2.
-  target_compile_options(safelight_flags INTERFACE -Wno-maybe-uninitialized -Wno-restrict)
+  # g++ 12 reports these falsely: in std::variant and std::string at -O2, in Asio's coroutine frames.
+  target_compile_options(safelight_flags INTERFACE -Wno-maybe-uninitialized -Wno-restrict -Wno-mismatched-new-delete)
 endif()
 if(SAFELIGHT_SANITIZE)
   add_compile_options(-fsanitize=${SAFELIGHT_SANITIZE} -fno-sanitize-recover=all)

@@ -77,6 +77,7 @@ std::string_view status_text(std::string_view status) {
       {"206", "The range that was asked for"},
       {"304", "Not changed"},
       {"400", "Something in it cannot be"},
+      {"401", "Wrong credentials"},
       {"403", "Not allowed, or expired"},
       {"404", "There is none"},
       {"409", "The key means another request"},

@@ -12,14 +12,6 @@ namespace {
 
 namespace json = boost::json;
 
-/// Bytes of this process in memory.
-uint64_t resident_bytes() {
-  std::ifstream file("/proc/self/statm");
-  uint64_t total = 0, resident = 0;
-  file >> total >> resident;
-  return resident * static_cast<uint64_t>(sysconf(_SC_PAGESIZE));
-}
-
 json::object worker_json(const jobs::WorkerStatus& worker, bool admin) {
   json::array models;
   for (const jobs::LoadedModel& model : worker.models) {
@@ -56,6 +48,13 @@ bool is_loaded(const ModelInfo& model, const std::vector<jobs::WorkerStatus>& wo
 }
 
 }  // namespace
+
+uint64_t resident_bytes() {
+  std::ifstream file("/proc/self/statm");
+  uint64_t total = 0, resident = 0;
+  file >> total >> resident;
+  return resident * static_cast<uint64_t>(sysconf(_SC_PAGESIZE));
+}
 
 json::object status_json(const ServerFacts& facts, const std::vector<jobs::WorkerStatus>& workers,
                          bool admin) {

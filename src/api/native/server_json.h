@@ -11,6 +11,9 @@
 
 namespace safelight::api::native {
 
+/// Memory of this process.
+uint64_t resident_bytes();
+
 /// Workers and their models, and how long the server runs, with the memory of this process.
 boost::json::object status_json(const ServerFacts& facts,
                                 const std::vector<jobs::WorkerStatus>& workers, bool admin);
