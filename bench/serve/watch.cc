@@ -10,6 +10,7 @@
 #include <boost/json/parse.hpp>
 #include <boost/json/serialize.hpp>
 #include <chrono>
+#include <cstdio>
 #include <memory>
 
 #include "load.h"
@@ -23,10 +24,21 @@ namespace websocket = beast::websocket;
 namespace json = boost::json;
 using asio::use_awaitable;
 
-int64_t now_ms() {
+constexpr int64_t kDay = 86'400'000;
+
+int64_t now_of_day() {
   return std::chrono::duration_cast<std::chrono::milliseconds>(
              std::chrono::system_clock::now().time_since_epoch())
-      .count();
+             .count() %
+         kDay;
+}
+
+/// Milliseconds of the day of "2026-11-24T18:51:50.123Z"; negative for other text.
+int64_t of_day(const std::string& text) {
+  int hour = 0, minute = 0, second = 0, ms = 0;
+  const char* time = text.size() > 11 ? text.c_str() + 11 : "";
+  if (std::sscanf(time, "%d:%d:%d.%d", &hour, &minute, &second, &ms) != 4) return -1;
+  return ((hour * 60 + minute) * 60 + second) * int64_t{1000} + ms;
 }
 
 /// What all sockets saw.
@@ -59,15 +71,13 @@ class Watcher {
     while (true) {
       beast::flat_buffer buffer;
       co_await socket_.async_read(buffer, use_awaitable);
-      const int64_t arrived = now_ms();
-      const auto text = beast::buffers_to_string(buffer.data());
+      const int64_t arrived = now_of_day();
       boost::system::error_code wrong;
-      const json::value event = json::parse(text, wrong);
-      const json::value* time = !wrong && event.is_object() && event.get_object().contains("job")
-                                    ? event.get_object().if_contains("time")
-                                    : nullptr;
-      if (time == nullptr || !time->is_number()) continue;
-      seen_.delays.add(static_cast<double>(arrived - time->to_number<int64_t>()));
+      const json::value event = json::parse(beast::buffers_to_string(buffer.data()), wrong);
+      const json::value* time = wrong ? nullptr : event.if_object()->if_contains("time");
+      if (time == nullptr || !time->is_string()) continue;
+      const int64_t happened = of_day(std::string(time->get_string()));
+      seen_.delays.add(static_cast<double>((arrived - happened + kDay) % kDay));
       ++seen_.events[index_];
     }
   }

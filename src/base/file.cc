@@ -54,6 +54,38 @@ Status check_replaceable(const std::filesystem::path& path) {
   return {};
 }
 
+mode_t usual_mode() {
+  const mode_t mask = ::umask(0);
+  ::umask(mask);
+  return 0666 & ~mask;
+}
+
+Status write_atomically(const std::filesystem::path& path,
+                        const std::vector<std::string_view>& parts, mode_t mode) {
+  if (Status good = check_replaceable(path); !good) return good;
+  if (Status made = make_parent(path); !made) return made;
+  std::string temporary = path.string() + ".part-XXXXXX";
+  const Descriptor file(::mkostemp(temporary.data(), O_CLOEXEC));
+  if (!file.valid()) return system_error(path, "write it");
+  const auto fail = [&](const char* action) -> Status {
+    const Error error = system_error(path, action);
+    ::unlink(temporary.c_str());
+    return error;
+  };
+  for (std::string_view rest : parts) {
+    while (!rest.empty()) {
+      const ssize_t put = ::write(file.get(), rest.data(), rest.size());
+      if (put < 0 && errno == EINTR) continue;
+      if (put < 0) return fail("write it");
+      rest.remove_prefix(static_cast<size_t>(put));
+    }
+  }
+  if (::fchmod(file.get(), mode) != 0) return fail("set its mode");
+  if (::fsync(file.get()) != 0) return fail("write it");
+  if (::rename(temporary.c_str(), path.c_str()) != 0) return fail("put it in place");
+  return {};
+}
+
 }  // namespace
 
 Result<std::string> read_file(const std::filesystem::path& path, uint64_t limit) {
@@ -84,30 +116,11 @@ Status write_file_atomically(const std::filesystem::path& path, std::string_view
 
 Status write_file_atomically(const std::filesystem::path& path,
                              const std::vector<std::string_view>& parts) {
-  if (Status good = check_replaceable(path); !good) return good;
-  if (Status made = make_parent(path); !made) return made;
-  std::string temporary = path.string() + ".part-XXXXXX";
-  const Descriptor file(::mkostemp(temporary.data(), O_CLOEXEC));
-  if (!file.valid()) return system_error(path, "write it");
-  const auto fail = [&](const char* action) -> Status {
-    const Error error = system_error(path, action);
-    ::unlink(temporary.c_str());
-    return error;
-  };
-  for (std::string_view rest : parts) {
-    while (!rest.empty()) {
-      const ssize_t put = ::write(file.get(), rest.data(), rest.size());
-      if (put < 0 && errno == EINTR) continue;
-      if (put < 0) return fail("write it");
-      rest.remove_prefix(static_cast<size_t>(put));
-    }
-  }
-  const mode_t mask = ::umask(0);
-  ::umask(mask);
-  if (::fchmod(file.get(), 0666 & ~mask) != 0) return fail("set its mode");
-  if (::fsync(file.get()) != 0) return fail("write it");
-  if (::rename(temporary.c_str(), path.c_str()) != 0) return fail("put it in place");
-  return {};
+  return write_atomically(path, parts, usual_mode());
+}
+
+Status write_private_file(const std::filesystem::path& path, std::string_view data) {
+  return write_atomically(path, {data}, S_IRUSR | S_IWUSR);
 }
 
 Status check_writable(const std::filesystem::path& path) {

@@ -26,6 +26,8 @@ Status write_file_atomically(const std::filesystem::path& path, std::string_view
 /// The same for data in parts, written one after the other.
 Status write_file_atomically(const std::filesystem::path& path,
                              const std::vector<std::string_view>& parts);
+/// The same, readable and writable by its owner alone: for secrets.
+Status write_private_file(const std::filesystem::path& path, std::string_view data);
 
 /// Whether write_file_atomically(path) could work now, by trying: makes missing parent folders.
 Status check_writable(const std::filesystem::path& path);
