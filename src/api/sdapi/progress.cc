@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "api/sdapi/results.h"
 #include "base/base64.h"
 
 namespace safelight::api::sdapi {
@@ -30,7 +31,7 @@ json::object state_of(const Entry* watched) {
       {"stopping_generation", false},
       {"job", watched != nullptr ? "txt2img" : ""},
       {"job_count", watched != nullptr ? std::max<int64_t>(progress.batches, 1) : 0},
-      {"job_timestamp", watched != nullptr ? fmt::format("{}", watched->second.created) : "0"},
+      {"job_timestamp", watched != nullptr ? timestamp(watched->second.created) : "0"},
       {"job_no", watched != nullptr ? progress.batch : 0},
       {"sampling_step", watched != nullptr ? progress.step : 0},
       {"sampling_steps", watched != nullptr ? progress.steps : 0},

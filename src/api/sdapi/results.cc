@@ -15,15 +15,6 @@ namespace json = boost::json;
 
 constexpr size_t kLongText = 1024;
 
-/// "20260131235959", in local time as SD WebUI has it; empty before the start.
-std::string timestamp(jobs::Time time) {
-  if (time <= 0) return "";
-  const std::time_t seconds = time / 1000;
-  std::tm local{};
-  localtime_r(&seconds, &local);
-  return fmt::format("{:%Y%m%d%H%M%S}", local);
-}
-
 /// Pictures and the like would come back as large as they went in: only their length does.
 json::value shortened(const json::value& value) {
   if (value.is_string() && value.get_string().size() > kLongText) {
@@ -72,6 +63,14 @@ json::object parameters(const jobs::Job& job, const json::object& asked) {
 int64_t or_none(int64_t side) { return side > 0 ? side : -1; }
 
 }  // namespace
+
+std::string timestamp(jobs::Time time) {
+  if (time <= 0) return "";
+  const std::time_t seconds = time / 1000;
+  std::tm local{};
+  localtime_r(&seconds, &local);
+  return fmt::format("{:%Y%m%d%H%M%S}", local);
+}
 
 Status outcome_of(const jobs::Job& job) {
   switch (job.state) {

@@ -10,6 +10,9 @@
 
 namespace safelight::api::sdapi {
 
+/// SD WebUI's job_timestamp: "20260131235959", in local time; empty for 0.
+std::string timestamp(jobs::Time time);
+
 /// What an ended job means to a client that waits for it: success also where it was interrupted.
 /// Errors: that of the job; kCancelled, kUnavailable.
 Status outcome_of(const jobs::Job& job);
