@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Runs the program, after installing and building what is missing. Arguments go to the program:
 #   ./start.sh generate "a rocket, blue background" -o rocket.png
-# Without arguments it draws one picture and says where it is. Its own words go to stderr.
+# Without arguments it serves a page and the APIs, and says where. Its own words go to stderr.
 set -euo pipefail
 here=$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")
 program=$here/build/release/bin/safelight
@@ -30,5 +30,5 @@ if ! up_to_date; then
   trap - INT
 fi
 
-[ $# -gt 0 ] || set -- generate "a red apple on a blue background"
+[ $# -gt 0 ] || set -- serve
 exec "$program" "$@"

@@ -1,10 +1,12 @@
 #!/usr/bin/env bash
-# Checks that start.sh, with all built, runs the program at once, from anywhere, and says nothing of its own on stdout.
+# Checks that start.sh, with all built, runs the program at once, from anywhere, says nothing of its own on stdout, and
+# that without arguments it serves: the address is printed once it answers, and SIGTERM ends it in order.
 set -euo pipefail
 root=$(cd "$(dirname "$(readlink -f "$0")")/.." && pwd)
 kMaxMilliseconds=300
 scratch=$(mktemp -d)
-trap 'rm -rf "$scratch"' EXIT
+server=
+trap 'kill "$server" 2>/dev/null; rm -rf "$scratch"' EXIT
 ln -s "$root/start.sh" "$scratch/safelight"
 cd "$scratch"
 
@@ -29,3 +31,25 @@ echo "start.sh --version: $best ms"
   echo "that is too slow: with all built it may take $kMaxMilliseconds ms"
   exit 1
 }
+
+export XDG_DATA_HOME=$scratch/data SAFELIGHT_PORT=0
+begin=${EPOCHREALTIME/./}
+./safelight >url 2>log &
+server=$!
+until [ -s url ]; do
+  kill -0 "$server" 2>/dev/null || {
+    echo "start.sh ended instead of serving:"
+    cat log
+    exit 1
+  }
+  sleep 0.01
+done
+spent=$(((${EPOCHREALTIME/./} - begin) / 1000))
+python3 -c 'import sys, urllib.request; print(urllib.request.urlopen(sys.argv[1] + "/healthz").status)' "$(cat url)"
+kill "$server"
+wait "$server" || {
+  echo "SIGTERM: the server ended with $?"
+  cat log
+  exit 1
+}
+echo "start.sh served at $(cat url) after $spent ms"

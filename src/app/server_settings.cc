@@ -30,7 +30,7 @@ constexpr std::array kSettings = {
     Setting{"grace", &S::grace, "", "TIME", "Network", "At the end, how long running requests and jobs may take [30s]"},
     Setting{"auth", &S::auth, "--api-auth,--gradio-auth", "USER:PASSWORD", "Access", "A user with password", true},
     Setting{"auth_file", &S::auth_file, "--gradio-auth-path", "FILE", "Access", "File with a user:password a line"},
-    Setting{"rate_limit", &S::rate_limit, "", "NUMBER", "Access", "Requests a minute by address and by caller; 0 for no limit [300]"},
+    Setting{"rate_limit", &S::rate_limit, "", "NUMBER", "Access", "Requests a minute by address and by caller, 0 for no limit [300 where credentials are needed]"},
     Setting{"open_metrics", &S::open_metrics, "", "", "Access", "Show /metrics without credentials"},
     Setting{"data_dir", &S::data_dir, "", "DIR", "Files", "Folder of jobs, results, keys and options"},
     Setting{"output_dir", &S::output_dir, "", "DIR", "Files", "Folder for pictures that are saved besides"},
@@ -130,16 +130,19 @@ struct Assign {
     settings.*member = values;
     return {};
   }
-  Status operator()(int64_t S::*member) const {
+  template <class Number>  // int64_t, or an optional one
+  Status number(Number S::*member) const {
     const char* end = last().data() + last().size();
-    int64_t number = 0;
-    const auto [rest, failure] = std::from_chars(last().data(), end, number);
-    if (failure != std::errc() || rest != end || number < 0) {
+    int64_t value = 0;
+    const auto [rest, failure] = std::from_chars(last().data(), end, value);
+    if (failure != std::errc() || rest != end || value < 0) {
       return wrong(setting, last(), "a whole number from 0");
     }
-    settings.*member = number;
+    settings.*member = value;
     return {};
   }
+  Status operator()(int64_t S::*member) const { return number(member); }
+  Status operator()(std::optional<int64_t> S::*member) const { return number(member); }
   Status operator()(bool S::*member) const {
     const auto value = parse_switch(last());
     if (!value) return wrong(setting, last(), "true or false");
@@ -169,6 +172,9 @@ struct Show {
     return fmt::format("{}", fmt::join(settings.*member, ","));
   }
   std::string operator()(int64_t S::*member) const { return fmt::format("{}", settings.*member); }
+  std::string operator()(std::optional<int64_t> S::*member) const {
+    return settings.*member ? fmt::format("{}", *(settings.*member)) : "";
+  }
   std::string operator()(bool S::*member) const { return settings.*member ? "true" : "false"; }
   std::string operator()(Duration S::*member) const {
     return fmt::format("{}ms", (settings.*member).ms);

@@ -37,7 +37,7 @@ struct ServerSettings {
   Texts cors_origins, allowed_hosts, trusted_proxies;
   Texts auth;  ///< user:password
   std::string auth_file;
-  int64_t rate_limit = 300;  ///< requests a minute by address and by caller
+  std::optional<int64_t> rate_limit;  ///< requests a minute by address and by caller
   bool open_metrics = false;
   int64_t max_connections = 10'000;
   Duration grace{30'000};
@@ -62,7 +62,8 @@ struct ServerSettings {
 /// capitals behind SAFELIGHT_ the environment variable.
 struct Setting {
   std::string_view key;
-  std::variant<std::string ServerSettings::*, int64_t ServerSettings::*, bool ServerSettings::*,
+  std::variant<std::string ServerSettings::*, int64_t ServerSettings::*,
+               std::optional<int64_t> ServerSettings::*, bool ServerSettings::*,
                Texts ServerSettings::*, Duration ServerSettings::*, Size ServerSettings::*>
       member;
   std::string_view aliases;  ///< further flags, separated by commas: those of SD WebUI and SD.Next

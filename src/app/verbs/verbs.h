@@ -17,6 +17,7 @@ struct Verb {
 // Each adds its command with its options to `root`; the options live in what `run` captures.
 Verb add_generate(CLI::App& root);
 Verb add_worker(CLI::App& root);
+Verb add_serve(CLI::App& root);
 Verb add_inspect(CLI::App& root);
 Verb add_read_info(CLI::App& root);
 Verb add_models(CLI::App& root);

@@ -1,0 +1,28 @@
+#pragma once
+
+#include <functional>
+#include <thread>
+
+namespace safelight::app {
+
+/// SIGINT and SIGTERM for a program that ends in order: to be made before any other thread, which
+/// inherits that both are blocked. The first one calls `end` on a thread of its own, the second one
+/// ends the process at once with status 130 or 143.
+class Termination {
+ public:
+  explicit Termination(std::function<void()> end);
+  ~Termination();
+  Termination(const Termination&) = delete;
+  Termination& operator=(const Termination&) = delete;
+
+  /// Calls `end` as a signal would.
+  void request();
+
+ private:
+  void run();
+
+  std::function<void()> end_;
+  std::thread thread_;
+};
+
+}  // namespace safelight::app
