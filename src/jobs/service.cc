@@ -85,13 +85,21 @@ Status Service::refresh_positions() {
   for (const auto& [id, job] : hub_.unfinished()) {
     if (job.state == State::kRunning) seconds = std::max(seconds, job.eta_seconds);
   }
+  const std::lock_guard lock(queued_mutex_);
+  std::unordered_map<std::string, request::Request> queued;
   for (size_t i = 0; i < order->size(); ++i) {
     const std::string& id = (*order)[i];
-    const auto job = store_->find(id);
-    const double own = job ? eta_.estimate(job->asked.request) : -1;
+    if (auto known = queued_.extract(id)) {
+      queued.insert(std::move(known));
+    } else if (auto job = store_->find(id)) {
+      queued.emplace(id, std::move(job->asked.request));
+    }
+    const auto request = queued.find(id);
+    const double own = request == queued.end() ? -1 : eta_.estimate(request->second);
     seconds = own < 0 || seconds < 0 ? -1 : seconds + own;
     hub_.set_position(id, static_cast<int64_t>(i) + 1, seconds);
   }
+  queued_ = std::move(queued);
   return {};
 }
 

@@ -4,6 +4,7 @@
 #include <memory>
 #include <mutex>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 #include "jobs/eta.h"
@@ -47,6 +48,9 @@ class Service {
   std::mutex mutex_;
   std::vector<std::function<void()>> wakers_;
   std::vector<std::function<void(const std::string&, CancelMode)>> cancellers_;
+  std::mutex queued_mutex_;
+  /// Requests of the jobs whose position was told last: each is asked of the store once.
+  std::unordered_map<std::string, request::Request> queued_;
 };
 
 }  // namespace safelight::jobs

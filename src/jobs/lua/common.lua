@@ -12,7 +12,7 @@
 --     passed             since when the turn of owners is not kept, for a loaded model
 --     queue:OWNER        sorted set by -priority, then id, which is age
 --     model:N:OWNER:M    the same, of one model
---   KEYrunning         sorted set by the end of the lease, on the clock of leases
+--   KEYrunning         sorted set by the end of the lease, on the clock of leases, KEYclock
 --   KEYdeadlines       sorted set of unfinished jobs that have one
 --   KEYexpired         list of jobs that a claim found past their deadline, for the next sweep to tell
 --   KEYfinished        sorted set by time, for retention
@@ -31,14 +31,17 @@ end
 local function int(number) return string.format('%.0f', number) end
 local function real(number) return string.format('%.17g', number) end
 
--- Milliseconds by which leases are judged: the server's clock, except that it never goes back.
+-- Milliseconds by which leases are judged: the server's clock, except that it never goes back and
+-- moves by MOST_STEP at most from call to call. So no lease is lost to a clock that is set, nor to a
+-- server that was away; while anybody is there, renewals and sweeps let it run.
+local MOST_STEP = 3000
 local function lease_clock()
   local raw = wall()
-  local clock = redis.call('HMGET', KEY .. 'clock', 'last', 'offset')
-  local last, offset = tonumber(clock[1] or 0), tonumber(clock[2] or 0)
-  if raw + offset < last then offset = last - raw end
-  redis.call('HSET', KEY .. 'clock', 'last', int(raw + offset), 'offset', int(offset))
-  return raw + offset
+  local old = redis.call('HMGET', KEY .. 'clock', 'raw', 'time')
+  local step = raw - (old[1] or raw)
+  local time = (old[2] or raw) + math.min(math.max(step, 0), MOST_STEP)
+  redis.call('HSET', KEY .. 'clock', 'raw', int(raw), 'time', int(time))
+  return time
 end
 
 local function job_key(id) return KEY .. 'job:' .. id end

@@ -187,6 +187,22 @@ TEST_F(RedisFaults, PasswordsWorkAndStaySecret) {
   options.url = server.url("me:wr0ng@");
   EXPECT_TRUE(has(open_error(options), "WRONGPASS")) << open_error(options);
   EXPECT_FALSE(has(open_error(options), "wr0ng"));
+
+  // The rights that docs/scaling.md asks for are enough.
+  options.url = server.url(":s3cret%2Fword@");
+  const auto admin = RedisServer::open(options);
+  ASSERT_TRUE(admin->pool().call({"ACL", "SETUSER", "me", "on", ">own", "~safelight:*",
+                                  "&safelight:*", "+@all", "-@dangerous", "+info", "+config|get"}));
+  options.url = server.url("me:own@");
+  ASSERT_EQ(open_error(options), "opened");
+  const auto store = RedisServer::open(options);
+  EXPECT_TRUE(store->submit({small_job()}));
+  const auto claim = store->claim({.worker = "w"});
+  ASSERT_TRUE(claim && *claim);
+  EXPECT_TRUE(store->finish((*claim)->lease, {.pictures = {picture_of("p")}}));
+  EXPECT_TRUE(store->sweep());
+
+  options.url = server.url("me:wr0ng@");
   server.kill();
   options.retry_ms = 50;
   EXPECT_FALSE(has(open_error(options), "wr0ng")) << open_error(options);

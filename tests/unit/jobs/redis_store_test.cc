@@ -258,11 +258,21 @@ TEST_F(RedisStoreTest, AClockThatGoesBackHoldsNoLease) {
   const std::string id = submit(small_job());
   // As if the server's clock had shown the time in an hour, when the job was claimed.
   const std::string later = std::to_string(now() + 3'600'000);
-  ASSERT_TRUE(store_->pool().call({"HSET", "safelight:clock", "last", later, "offset", "0"}));
+  ASSERT_TRUE(store_->pool().call({"HSET", "safelight:clock", "raw", later, "time", later}));
   ASSERT_TRUE(claim("dead", "", 0, 100));
   std::this_thread::sleep_for(milliseconds(150));
   ASSERT_EQ(store_->sweep()->size(), 1U);
   EXPECT_EQ(state(id), State::kQueued);
+}
+
+TEST_F(RedisStoreTest, AClockThatGoesForwardLosesNoLease) {
+  submit(small_job());
+  const auto running = claim("alive", "", 0, 10'000);
+  // As if it had shown the time an hour ago, when the job was claimed; or the server had been away.
+  const std::string earlier = std::to_string(now() - 3'600'000);
+  ASSERT_TRUE(store_->pool().call({"HSET", "safelight:clock", "raw", earlier}));
+  EXPECT_TRUE(store_->sweep()->empty());
+  EXPECT_TRUE(store_->renew(running->lease, 10'000)->held);
 }
 
 TEST_F(RedisStoreTest, IdsGrowWhenTheClockGoesBack) {
