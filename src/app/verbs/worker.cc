@@ -2,6 +2,7 @@
 
 #include <memory>
 
+#include "app/broker_worker.h"
 #include "app/engine_settings.h"
 #include "app/library.h"
 #include "app/verbs/verbs.h"
@@ -11,7 +12,8 @@ namespace safelight::app {
 namespace {
 
 struct Options {
-  MachineFlags machine;
+  BrokerWorker broker;
+  MachineFlags& machine = broker.machine;
   int channel = -1;
 };
 
@@ -43,9 +45,13 @@ class ModelSource {
 };
 
 Status run(const Options& options) {
+  if (options.channel < 0 && !options.broker.broker.url.empty()) {
+    return run_broker_worker(options.broker);
+  }
   if (options.channel < 0) {
     return Error{ErrorCode::kInvalidArgument,
-                 "a worker needs somebody to work for: 'safelight serve' starts its own"};
+                 "a worker needs somebody to work for: give --broker, the URL of a service's Redis "
+                 "server ('safelight serve' starts its own worker)"};
   }
   Result<Library> library = open_library(options.machine.models_dirs);
   if (!library) return library.error();
@@ -59,11 +65,45 @@ Status run(const Options& options) {
                         .version = "Safelight " + version()});
 }
 
+void add_broker_flags(CLI::App& command, BrokerWorker& worker) {
+  command
+      .add_option("--broker", worker.broker.url,
+                  "The service's Redis server, redis://[:password@]host[:port][/database] or "
+                  "rediss:// for TLS")
+      ->type_name("URL")
+      ->envname("SAFELIGHT_BROKER")
+      ->group("Service");
+  command
+      .add_option("--broker-ca", worker.broker.ca_file,
+                  "The authority that signed the broker's certificate, for rediss://")
+      ->type_name("FILE")
+      ->envname("SAFELIGHT_BROKER_CA")
+      ->group("Service");
+  command.add_option("--name", worker.name, "This worker's name [host and process]")
+      ->type_name("NAME")
+      ->group("Service");
+  command
+      .add_option("--grace", worker.grace_seconds,
+                  "Seconds that a running job gets to end after SIGTERM [30]")
+      ->type_name("SECONDS")
+      ->check(CLI::Range(0, 86'400))
+      ->group("Service");
+  command
+      .add_option("--output-dir", worker.output_dir,
+                  "Where pictures go that clients want saved besides [nowhere]")
+      ->type_name("DIR")
+      ->group("Service");
+  command.add_option("--pattern", worker.pattern, "Their names, as of generate")
+      ->type_name("PATTERN")
+      ->group("Service");
+}
+
 }  // namespace
 
 Verb add_worker(CLI::App& root) {
   auto options = std::make_shared<Options>();
-  CLI::App* command = root.add_subcommand("worker", "Draw the jobs of a server");
+  CLI::App* command = root.add_subcommand("worker", "Draw the jobs of a service, over its broker");
+  add_broker_flags(*command, options->broker);
   add_machine_flags(*command, options->machine);
   command->add_option("--channel", options->channel, "Descriptor of the server's socket")
       ->group("");
