@@ -16,6 +16,10 @@ if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
   # g++ 12 reports these falsely: in std::variant and std::string at -O2, in Asio's coroutine frames.
   target_compile_options(safelight_flags INTERFACE -Wno-maybe-uninitialized -Wno-restrict -Wno-mismatched-new-delete)
 endif()
+if(CMAKE_CXX_COMPILER_ID STREQUAL "Clang" AND CMAKE_CXX_COMPILER_VERSION VERSION_LESS 17)
+  # These have C++20's coroutines but do not say so, and then libstdc++ and Asio leave theirs out.
+  add_compile_options($<$<COMPILE_LANGUAGE:CXX>:-D__cpp_impl_coroutine=201902L>)
+endif()
 if(SAFELIGHT_SANITIZE)
   add_compile_options(-fsanitize=${SAFELIGHT_SANITIZE} -fno-sanitize-recover=all)
   add_link_options(-fsanitize=${SAFELIGHT_SANITIZE})

@@ -16,7 +16,7 @@ namespace {
 namespace beast = boost::beast;
 
 constexpr size_t kMostFields = 100;
-/// An escape hatch in line lengths of chunk headers and trailers, which nobody sends.
+/// Of the extensions of a chunk, or of trailers.
 constexpr size_t kMostPending = 16 * 1024;
 
 /// Fields that must stand there once: two of them could be read differently by a proxy.
@@ -154,6 +154,9 @@ RequestParser::Step RequestParser::read_head(std::string_view received) {
     if (line_end == std::string_view::npos) break;
     if (line_end == 0 || received[line_end - 1] != '\r') {
       return {.fault = bad_request("a line of the head does not end with CR LF")};
+    }
+    if (received[scanned_] == ' ' || received[scanned_] == '\t') {
+      return {.fault = bad_request("a line of the head begins with white space")};
     }
     scanned_ = line_end + 1;
     if (line_end >= begin + 3 && received.substr(line_end - 3, 4) == "\r\n\r\n") {

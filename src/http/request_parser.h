@@ -61,7 +61,7 @@ class RequestParser {
   Step parse_head(std::string_view received, size_t begin, size_t end);
 
   size_t max_head_;
-  size_t scanned_ = 0;  ///< bytes known to hold no end of the head
+  size_t scanned_ = 0;  ///< where the first line begins that is not known to be whole
   std::unique_ptr<Parser> parser_;
 };
 
