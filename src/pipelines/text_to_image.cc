@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <optional>
+#include <random>
 
 #include "diffusion/arithmetic.h"
 #include "diffusion/guidance.h"
@@ -178,20 +179,24 @@ diffusion::NoiseOptions noise_options(const Request& request, const ModelTraits&
   return options;
 }
 
-/// A piece from the middle of the first latent, of at most kSampleSide latents a side.
-Tensor middle(const Tensor& latents) {
-  constexpr int64_t kSampleSide = 16;
-  const int64_t channels = latents.shape[1], height = latents.shape[2], width = latents.shape[3];
-  const int64_t rows = std::min(kSampleSide, height), columns = std::min(kSampleSide, width);
-  const int64_t top = (height - rows) / 2, left = (width - columns) / 2;
-  Tensor piece({1, channels, rows, columns});
+/// Latents of random squares, each of one value: decoders make areas of one colour of them, so
+/// that a few tell what every value looks like. The latents of a picture that has just begun would
+/// not: they hardly differ.
+Tensor squares(int64_t channels) {
+  constexpr int64_t kSide = 16, kSquare = 2;
+  std::mt19937 generator(1);  // any numbers will do, but always the same
+  std::normal_distribution<float> normal;
+  Tensor latents({1, channels, kSide, kSide});
   for (int64_t c = 0; c < channels; ++c) {
-    for (int64_t y = 0; y < rows; ++y) {
-      std::copy_n(latents.begin() + (c * height + top + y) * width + left, columns,
-                  piece.begin() + (c * rows + y) * columns);
+    for (int64_t y = 0; y < kSide; y += kSquare) {
+      for (int64_t x = 0; x < kSide; x += kSquare) {
+        const float value = normal(generator);
+        for (int64_t i = 0; i < kSquare * kSquare; ++i)
+          latents.begin()[(c * kSide + y + i / kSquare) * kSide + x + i % kSquare] = value;
+      }
     }
   }
-  return piece;
+  return latents;
 }
 
 /// Shows the first picture of a batch as far as it is. That a preview cannot be made is no fault
@@ -199,10 +204,10 @@ Tensor middle(const Tensor& latents) {
 void show(LatentModel& model, const Tensor& denoised, const BatchOptions& options) {
   LatentPreview& preview = *options.preview;
   if (!preview.fitted()) {
-    const Tensor piece = middle(denoised);
-    const auto decoded = model.decode(piece, options.stop);
+    const Tensor seen = squares(denoised.shape[1]);
+    const auto decoded = model.decode(seen, options.stop);
     if (!decoded) return;
-    preview.learn(piece, *decoded);
+    preview.learn(seen, *decoded);
   }
   options.deliver_preview(preview.draw(denoised, 0));
 }

@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <cmath>
+
 #include "request/infotext.h"
 
 namespace safelight::studio {
@@ -174,6 +176,154 @@ TEST_F(StudioTest, AFailedDeliveryEndsTheRun) {
                                      }});
   EXPECT_EQ(status.error().message, "full");
   EXPECT_EQ(delivered, 1);
+}
+
+TEST_F(StudioTest, AnEarlyEndKeepsThePictureSoFar) {
+  Request request = small();
+  request.steps = 20;
+  request.batch_count = 3;
+  EarlyEnd end;
+  std::vector<Picture> pictures;
+  const auto until = [&](std::atomic<bool>& flag, int64_t batch, int64_t step) {
+    pictures.clear();
+    return studio().run(request, {.progress =
+                                      [&, batch, step](const Progress& progress) {
+                                        if (progress.batch == batch && progress.step == step)
+                                          flag = true;
+                                      },
+                                  .deliver =
+                                      [&](const Picture& picture) {
+                                        pictures.push_back(picture);
+                                        return Status();
+                                      },
+                                  .early_end = &end});
+  };
+  const Status interrupted = until(end.run, 1, 5);
+  EXPECT_EQ(interrupted.error().code, ErrorCode::kCancelled);
+  ASSERT_EQ(pictures.size(), 2U);
+  const auto early = pictures[1].image.pixels().pixels;
+  EXPECT_NE(early, pixels(pictures[1].request));
+  end.run = false;
+  EXPECT_TRUE(until(end.batch, 1, 5).ok());
+  ASSERT_EQ(pictures.size(), 3U);
+  EXPECT_EQ(pictures[1].image.pixels().pixels, early);
+  EXPECT_EQ(pictures[2].image.pixels().pixels, pixels(pictures[2].request));
+}
+
+/// How far a preview is from the picture in its size, in 1/255: the mean difference.
+double distance(const image::Image& preview, const image::Image& picture) {
+  const int factor = picture.width / preview.width;
+  double sum = 0;
+  for (int y = 0; y < preview.height; ++y) {
+    for (int x = 0; x < 3 * preview.width; ++x) {
+      double mean = 0;
+      for (int j = 0; j < factor; ++j) {
+        for (int i = 0; i < factor; ++i) {
+          const int column = 3 * (x / 3 * factor + i) + x % 3;
+          mean +=
+              picture.pixels[static_cast<size_t>((y * factor + j) * 3 * picture.width + column)];
+        }
+      }
+      const int got = preview.pixels[static_cast<size_t>(y * 3 * preview.width + x)];
+      sum += std::abs(mean / (factor * factor) - got);
+    }
+  }
+  return sum / (3.0 * preview.width * preview.height);
+}
+
+TEST_F(StudioTest, PreviewsLookLikeThePicture) {
+  // A studio of its own: the very first previews of a model must be good, too.
+  const auto fresh = Studio::make({.engine_options = {.precision = engine::Precision::kF32},
+                                   .find_model = shipped,
+                                   .version = "test"});
+  for (const char* prompt : {"red apple", "owl on a purple background"}) {
+    Request request = small();
+    request.prompt = prompt;
+    request.steps = 12;
+    request.width = request.height = 128;
+    std::vector<image::Image> previews;
+    std::optional<image::Image> picture;
+    const Status drawn = (*fresh)->run(request, {.deliver =
+                                                     [&](const Picture& made) {
+                                                       picture = made.image.pixels();
+                                                       return Status();
+                                                     },
+                                                 .preview_due = [] { return true; },
+                                                 .preview =
+                                                     [&](const image::ReleasedImage& image) {
+                                                       previews.push_back(image.pixels());
+                                                     }});
+    ASSERT_TRUE(drawn.ok());
+    ASSERT_EQ(previews.size(), 12U);
+    EXPECT_EQ(previews[0].width, 16);
+    EXPECT_LT(distance(previews.back(), *picture), 30) << prompt;
+    EXPECT_LT(distance(previews.back(), *picture), distance(previews.front(), *picture));
+    EXPECT_EQ(picture->pixels, pixels(request)) << "previews change the picture";
+  }
+}
+
+TEST_F(StudioTest, ModelsStayWhileTheyFit) {
+  const auto two = Studio::make({.engine_options = {.precision = engine::Precision::kF32},
+                                 .find_model = [](const std::string& name) -> Result<ModelFile> {
+                                   Result<ModelFile> file = shipped("");
+                                   file->name = name;
+                                   file->sha256 = "sha of " + name;
+                                   return file;
+                                 },
+                                 .version = "test"});
+  Studio& both = **two;
+  std::vector<double> load_seconds;
+  const auto use = [&](const char* name) {
+    Request request = small();
+    request.model = name;
+    return both.run(request, {.started = [&](double seconds) { load_seconds.push_back(seconds); },
+                              .deliver = [](const Picture&) { return Status(); }});
+  };
+  ASSERT_TRUE(use("a").ok());
+  ASSERT_TRUE(use("b").ok());
+  ASSERT_TRUE(use("a").ok());
+  ASSERT_EQ(both.models().size(), 2U);
+  EXPECT_EQ(both.models()[0].name, "a");
+  EXPECT_GT(both.models()[0].bytes, 1U << 20);
+  EXPECT_LT(load_seconds[2], 0.005);
+  both.set_memory(both.models()[0].bytes, {});
+  EXPECT_EQ(both.models().size(), 1U);
+  ASSERT_TRUE(use("b").ok());
+  ASSERT_EQ(both.models().size(), 1U);
+  EXPECT_EQ(both.models()[0].name, "b");
+  EXPECT_EQ(both.unload("a").error().code, ErrorCode::kNotFound);
+  EXPECT_TRUE(both.unload("").ok());
+  EXPECT_TRUE(both.models().empty());
+  EXPECT_TRUE(both.load("a").ok());
+  Request request = small();
+  const Status other = both.run(request, {.deliver = [](const Picture&) { return Status(); },
+                                          .model_sha256 = "of another file"});
+  EXPECT_EQ(other.error().code, ErrorCode::kConflict);
+}
+
+TEST_F(StudioTest, AModelGivesWayToAnother) {
+  ASSERT_TRUE(draw(small()).status.ok());
+  // Room for one model and its working memory: the engine refuses the second until the first goes.
+  const uint64_t model_bytes = studio().models().at(0).bytes;
+  const auto tight = Studio::make(
+      {.engine_options = {.precision = engine::Precision::kF32, .max_memory = 2 * model_bytes},
+       .find_model = [](const std::string& name) -> Result<ModelFile> {
+         Result<ModelFile> file = shipped("");
+         file->name = name;
+         file->sha256 = "sha of " + name;
+         return file;
+       },
+       .version = "test",
+       .memory_budget = uint64_t{1} << 40});
+  for (const char* name : {"a", "b", "a"}) {
+    Request request = small();
+    request.model = name;
+    const Status drawn =
+        (*tight)->run(request, {.deliver = [](const Picture&) { return Status(); }});
+    ASSERT_TRUE(drawn.ok()) << drawn.error().message;
+    EXPECT_EQ((*tight)->models().size(), 1U);
+    EXPECT_LE((*tight)->models()[0].bytes, model_bytes);
+  }
 }
 
 }  // namespace
