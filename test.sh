@@ -62,8 +62,8 @@ section "start.sh" tools/check_start.sh
 section "clang-tidy" tools/check_tidy.py build/release ${full:+--all}
 section "build dev (ASan, UBSan)" build dev unit_tests
 section "tests dev" run_tests dev -L unit
-section "build tsan" build tsan base_test jobs_test http_test worker_test
-section "tests tsan" run_tests tsan -R '^(base|jobs|http|worker)$'
+section "build tsan" build tsan base_test jobs_test http_test
+section "tests tsan" run_tests tsan -R '^(base|jobs|http)$'
 section "build fuzz" build fuzz fuzz_tests
 section "fuzz" tests/fuzz/run.sh $([ -n "$full" ] && echo 60 || echo 3)
 [ -z "$full" ] || section "training" tools/train/emoji/run_test.sh

@@ -5,6 +5,8 @@
 
 #include <algorithm>
 #include <atomic>
+#include <boost/json/serialize.hpp>
+#include <boost/json/string.hpp>
 #include <memory>
 #include <optional>
 
@@ -58,6 +60,14 @@ Result<http::AuthSettings> auth_settings(const ServerSettings& settings,
   return auth;
 }
 
+/// A value of the log's key=value pairs: in quotes where it would not be one word.
+std::string quoted(const std::string& text) {
+  const bool plain = !text.empty() && std::all_of(text.begin(), text.end(), [](unsigned char c) {
+    return c > ' ' && c < 0x7f && c != '"' && c != '=' && c != '\\';
+  });
+  return plain ? text : boost::json::serialize(boost::json::string(text));
+}
+
 http::ServerOptions server_options(const ServerSettings& settings) {
   http::ServerOptions options;
   options.address = settings.listen;
@@ -71,9 +81,12 @@ http::ServerOptions server_options(const ServerSettings& settings) {
   }
   if (settings.access_log) {
     options.access_log = [](const http::AccessRecord& record) {
-      spdlog::info("{} {} {} {} {} {} B {:.1f} ms {}", record.address, record.principal,
-                   record.method, record.path, record.status, record.bytes, record.seconds * 1000,
-                   record.request_id);
+      spdlog::info(
+          "request id={} address={} principal={} method={} path={} status={} bytes={} "
+          "ms={:.1f}{}{}",
+          record.request_id, record.address, quoted(record.principal), record.method,
+          quoted(record.path), record.status, record.bytes, record.seconds * 1000,
+          record.traceparent.empty() ? "" : " traceparent=", record.traceparent);
     };
   }
   return options;
