@@ -6,7 +6,7 @@ root=$(cd "$(dirname "$(readlink -f "$0")")/.." && pwd)
 kMaxMilliseconds=300
 scratch=$(mktemp -d)
 server=
-trap 'kill "$server" 2>/dev/null; rm -rf "$scratch"' EXIT
+trap 'kill "$server" 2>/dev/null || true; rm -rf "$scratch"' EXIT
 ln -s "$root/start.sh" "$scratch/safelight"
 cd "$scratch"
 

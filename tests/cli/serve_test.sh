@@ -4,7 +4,7 @@ source "$(dirname "$0")/support.sh"
 export SAFELIGHT_PORT=0
 
 server=
-trap 'kill -9 "$server" 2>/dev/null; rm -rf "$scratch"' EXIT
+trap 'kill -9 "$server" 2>/dev/null || true; rm -rf "$scratch"' EXIT
 
 # start ARGUMENTS...: a server whose address is then in $url.
 start() {
