@@ -6,6 +6,7 @@
 #include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
 #include <chrono>
+#include <filesystem>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -51,13 +52,23 @@ class Readiness {
     store_problem_.clear();
     const auto counts = backend_.jobs.store().counts();
     Status good = counts ? Status() : Status(counts.error());
-    if (good) good = check_writable(backend_.facts.data_dir / "ready-check");
+    if (good) good = write_probe();
     if (!good) {
       // Anybody may ask; paths are for the log.
       spdlog::warn("not ready: {}", good.error().message);
       store_problem_ = "the store cannot be read or written; the server's log says why";
     }
     return store_problem_;
+  }
+
+  /// A few kilobytes: a full disk may still have room for an empty file.
+  Status write_probe() const {
+    constexpr size_t kBytes = 8192;
+    const auto probe = backend_.facts.data_dir / "ready-check";
+    const Status written = write_file_atomically(probe, std::string(kBytes, '\0'));
+    std::error_code ignored;
+    std::filesystem::remove(probe, ignored);
+    return written;
   }
 
   api::Backend& backend_;
