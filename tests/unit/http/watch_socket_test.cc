@@ -205,7 +205,8 @@ TEST_F(WatchSocket, BadMessagesAreAnsweredAndTheSocketStays) {
 TEST_F(WatchSocket, SubscriptionsAreBounded) {
   Client client;
   const auto subscribe_to = [&](size_t jobs) {
-    for (const auto& job : world.service.submit(std::vector<jobs::NewJob>(jobs)).value()) {
+    const auto accepted = world.service.submit(std::vector<jobs::NewJob>(jobs));
+    for (const auto& job : accepted.value()) {
       client.socket.incoming.push_back(fmt::format(R"({{"subscribe": "{}"}})", job.id));
     }
   };
