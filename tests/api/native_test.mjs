@@ -9,7 +9,7 @@ const finals = ['succeeded', 'failed', 'cancelled', 'refused', 'expired'];
 let server;
 
 before(async () => { server = await startServer(); });
-after(() => server?.stop());
+after(async () => assert.equal(await server?.stop(), 0, server?.said()));
 
 async function call(method, path, body, headers = {}) {
   const answer = await fetch(path.startsWith('http') ? path : server.url + path, {

@@ -13,7 +13,7 @@ before(async () => {
   server = await startServer();
   webui = sdwebui({ apiUrl: server.url });
 });
-after(() => server?.stop());
+after(async () => assert.equal(await server?.stop(), 0, server?.said()));
 
 async function call(method, path, body) {
   const answer = await fetch(server.url + path, {

@@ -13,7 +13,7 @@ before(async () => {
   server = await startServer();
   openai = new OpenAI({ apiKey: 'none', baseURL: `${server.url}/v1`, maxRetries: 2 });
 });
-after(() => server?.stop());
+after(async () => assert.equal(await server?.stop(), 0, server?.said()));
 
 test('a picture as base64', async () => {
   const answer = await openai.images.generate({ model: 'gpt-image-1', prompt: 'a red apple', ...fast });

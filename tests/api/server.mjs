@@ -41,7 +41,7 @@ export async function startServer(flags = []) {
   const url = `http://127.0.0.1:${port}`;
   const stop = async () => {
     server.kill('SIGTERM');
-    const status = await Promise.race([ended, sleep(40_000, 'still running')]);
+    const status = await Promise.race([ended, sleep(40_000, 'still running', { ref: false })]);
     if (status === 'still running') server.kill('SIGKILL');
     rmSync(home, { recursive: true, force: true });
     return status;
