@@ -84,7 +84,7 @@ void Driver::obey(Command command) {
   const bool runs = run_ && run_->job->job().id == command.text;
   switch (command.kind) {
     case Command::Kind::kCancel:
-      if (runs) cancel_run(command.mode, Why::kAsked);
+      if (runs) cancel_run(command.mode, StopReason::kAsked);
       break;
     case Command::Kind::kSkip:
       if (runs && process_) {
@@ -254,12 +254,12 @@ void Driver::bury(const std::string& fault) {
   work_came_ = true;
   answer_all({ErrorCode::kUnavailable, reason});
   if (!run_ || run_->ending) return;
-  if (run_->why == Why::kLeaseLost) {
+  if (run_->why == StopReason::kLeaseLost) {
     forget_run();
-  } else if (run_->why != Why::kNone) {
+  } else if (run_->why != StopReason::kNone) {
     end_with(stopped(run_->why));
   } else {
-    end_with(Ending{.counted = run_->sent, .reason = reason});
+    end_with(RunEnding{.counted = run_->sent, .reason = reason});
   }
 }
 
@@ -347,9 +347,9 @@ DriverInbox::Clock::time_point Driver::next_due(Clock::time_point now) const {
   if (run_->kill_at) at(*run_->kill_at);
   if (run_->ending) at(run_->commit_at);
   const NewJob& asked = run_->job->job().asked;
-  if (asked.timeout_ms > 0 && run_->why == Why::kNone)
+  if (asked.timeout_ms > 0 && run_->why == StopReason::kNone)
     at(run_->begun + milliseconds(asked.timeout_ms));
-  if (asked.deadline > 0 && run_->why == Why::kNone)
+  if (asked.deadline > 0 && run_->why == StopReason::kNone)
     at(now + milliseconds(std::max<Time>(0, asked.deadline - jobs::now())));
   return due;
 }

@@ -16,6 +16,28 @@
 
 namespace safelight::jobs {
 
+/// Why a run was asked to end, the first reason counting.
+enum class StopReason { kNone, kAsked, kTimeout, kDeadline, kLeaseLost };
+
+/// How a run ends in the store: with an outcome, or back in the queue.
+struct RunEnding {
+  std::optional<Outcome> outcome;
+  bool counted = false;  ///< of a job that goes back
+  std::string reason;
+};
+
+/// A claimed job from its claim to its commit; the driving thread alone touches it.
+struct ActiveRun {
+  std::shared_ptr<RunningJob> job;
+  std::chrono::steady_clock::time_point begun, renew_at;
+  std::optional<std::chrono::steady_clock::time_point> kill_at;
+  CancelMode cancel = CancelMode::kNone;  ///< that the worker was told
+  StopReason why = StopReason::kNone;
+  bool sent = false;  ///< to the worker
+  std::optional<RunEnding> ending;
+  std::chrono::steady_clock::time_point commit_at;
+};
+
 /// What a dispatcher's thread does: one loop that reacts to its inbox and to the clock. All but
 /// status() belongs to that thread.
 class Driver {
@@ -26,30 +48,10 @@ class Driver {
   void run();
   WorkerStatus status() const;  ///< any thread; never blocks for long
   std::string running() const;  ///< any thread: the job's id
-  DriverInbox& inbox() { return *inbox_; }
   std::shared_ptr<DriverInbox> shared_inbox() { return inbox_; }
 
  private:
   using Clock = DriverInbox::Clock;
-
-  /// Why a run was asked to end, the first reason counting.
-  enum class Why { kNone, kAsked, kTimeout, kDeadline, kLeaseLost };
-  /// How a run ends in the store: with an outcome, or back in the queue.
-  struct Ending {
-    std::optional<Outcome> outcome;
-    bool counted = false;  ///< of a job that goes back
-    std::string reason;
-  };
-  struct Run {
-    std::shared_ptr<RunningJob> job;
-    Clock::time_point begun, renew_at;
-    std::optional<Clock::time_point> kill_at;
-    CancelMode cancel = CancelMode::kNone;  ///< that the worker was told
-    Why why = Why::kNone;
-    bool sent = false;  ///< to the worker
-    std::optional<Ending> ending;
-    Clock::time_point commit_at;
-  };
 
   // What comes in.
   void react(DriverInbox::Content content);
@@ -72,10 +74,10 @@ class Driver {
   // The run.
   void claim();
   void begin(Claim claim);
-  void cancel_run(CancelMode mode, Why why);
+  void cancel_run(CancelMode mode, StopReason why);
   std::optional<Outcome> outcome_of(const Message& ended) const;
-  Outcome stopped(Why why) const;
-  void end_with(Ending ending);
+  Outcome stopped(StopReason why) const;
+  void end_with(RunEnding ending);
   void end_with(Outcome outcome);
   void commit_failed(const Error& error, Clock::time_point now);
   void tell_end();
@@ -96,7 +98,7 @@ class Driver {
   const DispatcherOptions options_;
   std::shared_ptr<DriverInbox> inbox_;
   std::unique_ptr<WorkerProcess> process_;
-  std::optional<Run> run_;
+  std::optional<ActiveRun> run_;
   std::map<int64_t, std::shared_ptr<std::promise<Status>>> asked_;  ///< loads and unloads, by id
   std::vector<Command> waiting_;                                    ///< for the worker to be ready
   std::set<std::string> watched_;  ///< jobs of which previews are wanted

@@ -72,13 +72,13 @@ void Driver::begin(Claim claim) {
                             {"model_sha256", asked.asked.model_sha256}},
                            {}})
                    .ok();
-  if (cancelled != CancelMode::kNone) cancel_run(cancelled, Why::kAsked);
+  if (cancelled != CancelMode::kNone) cancel_run(cancelled, StopReason::kAsked);
 }
 
-void Driver::cancel_run(CancelMode mode, Why why) {
+void Driver::cancel_run(CancelMode mode, StopReason why) {
   if (run_->ending || mode == CancelMode::kNone) return;
-  if (run_->why == Why::kNone) run_->why = why;
-  if (why == Why::kLeaseLost) run_->why = why;
+  if (run_->why == StopReason::kNone) run_->why = why;
+  if (why == StopReason::kLeaseLost) run_->why = why;
   if (run_->cancel == mode || run_->cancel == CancelMode::kDrop) return;
   run_->cancel = mode;
   if (mode == CancelMode::kDrop) {
@@ -96,11 +96,11 @@ void Driver::cancel_run(CancelMode mode, Why why) {
 
 void Driver::watch_run(Clock::time_point now) {
   const NewJob& asked = run_->job->job().asked;
-  if (!run_->ending && run_->why == Why::kNone) {
+  if (!run_->ending && run_->why == StopReason::kNone) {
     if (asked.timeout_ms > 0 && now >= run_->begun + milliseconds(asked.timeout_ms))
-      cancel_run(CancelMode::kDrop, Why::kTimeout);
+      cancel_run(CancelMode::kDrop, StopReason::kTimeout);
     if (asked.deadline > 0 && jobs::now() >= asked.deadline)
-      cancel_run(CancelMode::kDrop, Why::kDeadline);
+      cancel_run(CancelMode::kDrop, StopReason::kDeadline);
   }
   if (!run_->ending && run_->kill_at && now >= *run_->kill_at && process_) {
     spdlog::warn("{}: no answer to the cancel of {}; the worker is killed", options_.name,
@@ -108,7 +108,7 @@ void Driver::watch_run(Clock::time_point now) {
     run_->kill_at.reset();
     process_->kill();
   }
-  if (now >= run_->renew_at && run_->why != Why::kLeaseLost) renew(now);
+  if (now >= run_->renew_at && run_->why != StopReason::kLeaseLost) renew(now);
 }
 
 void Driver::renew(Clock::time_point now) {
@@ -120,21 +120,21 @@ void Driver::renew(Clock::time_point now) {
   }
   run_->renew_at = now + milliseconds(options_.lease_ms / 3);
   if (renewed->held) {
-    cancel_run(renewed->cancel, Why::kAsked);
+    cancel_run(renewed->cancel, StopReason::kAsked);
     return;
   }
   spdlog::warn("{}: job {} was given to another worker", options_.name, run_->job->job().id);
   if (run_->ending) {
     forget_run();
   } else {
-    cancel_run(CancelMode::kDrop, Why::kLeaseLost);
+    cancel_run(CancelMode::kDrop, StopReason::kLeaseLost);
   }
 }
 
 void Driver::note_end(const Message& ended) {
   if (!run_ || run_->ending || !speaks_of(ended.head, run_->job->lease())) return;
   failures_ = 0;
-  if (run_->why == Why::kLeaseLost) {
+  if (run_->why == StopReason::kLeaseLost) {
     forget_run();
     return;
   }
@@ -155,7 +155,7 @@ std::optional<Outcome> Driver::outcome_of(const Message& ended) const {
   reader.get("state", state).get("seconds", taken);
   const std::optional<State> found = find_state(state);
   if (!reader.status() || !found || !is_final(*found)) return std::nullopt;
-  if (*found == State::kCancelled && run_->why != Why::kNone) return stopped(run_->why);
+  if (*found == State::kCancelled && run_->why != StopReason::kNone) return stopped(run_->why);
   Outcome outcome{.state = *found};
   if (*found != State::kSucceeded) {
     if (const json::value* error = reader.find("error"))
@@ -170,15 +170,15 @@ std::optional<Outcome> Driver::outcome_of(const Message& ended) const {
 }
 
 /// The outcome of a run that was made to end.
-Outcome Driver::stopped(Why why) const {
+Outcome Driver::stopped(StopReason why) const {
   const NewJob& asked = run_->job->job().asked;
-  if (why == Why::kTimeout) {
+  if (why == StopReason::kTimeout) {
     return {.state = State::kFailed,
             .error = JobError{ErrorCode::kCancelled,
                               fmt::format("stopped after {:.1f} s, the job's timeout",
                                           static_cast<double>(asked.timeout_ms) / 1000)}};
   }
-  if (why == Why::kDeadline) {
+  if (why == StopReason::kDeadline) {
     return {.state = State::kExpired,
             .error = JobError{ErrorCode::kCancelled, "not finished by its deadline"}};
   }
@@ -203,17 +203,17 @@ void Driver::end_with(Outcome outcome) {
       }
     }
   }
-  end_with(Ending{.outcome = std::move(outcome)});
+  end_with(RunEnding{.outcome = std::move(outcome)});
 }
 
-void Driver::end_with(Ending ending) {
+void Driver::end_with(RunEnding ending) {
   run_->ending = std::move(ending);
   run_->commit_at = Clock::now();
 }
 
 void Driver::commit(Clock::time_point now) {
   const Lease& lease = run_->job->lease();
-  const Ending& ending = *run_->ending;
+  const RunEnding& ending = *run_->ending;
   Store& store = service_.store();
   const auto done = ending.outcome ? store.finish(lease, *ending.outcome)
                                    : store.give_back(lease, ending.counted, ending.reason);
@@ -244,7 +244,7 @@ void Driver::commit_failed(const Error& error, Clock::time_point now) {
 
 void Driver::tell_end() {
   RunningJob& job = *run_->job;
-  const Ending& ending = *run_->ending;
+  const RunEnding& ending = *run_->ending;
   if (ending.outcome) {
     const std::optional<JobError>& error = ending.outcome->error;
     job.publish_state(ending.outcome->state, error ? error->message : "");
@@ -275,7 +275,7 @@ void Driver::stop_run() {
       process_->kill();
       forget_process();
     }
-    end_with(Ending{.reason = "the server stops"});
+    end_with(RunEnding{.reason = "the server stops"});
   }
   commit(Clock::now());
   if (run_) forget_run();  // its lease runs out by itself
