@@ -8,6 +8,7 @@
 
 #include <cerrno>
 #include <cstring>
+#include <utility>
 
 #include "base/descriptor.h"
 
@@ -61,29 +62,13 @@ mode_t usual_mode() {
 }
 
 Status write_atomically(const std::filesystem::path& path,
-                        const std::vector<std::string_view>& parts, mode_t mode) {
-  if (Status good = check_replaceable(path); !good) return good;
-  if (Status made = make_parent(path); !made) return made;
-  std::string temporary = path.string() + ".part-XXXXXX";
-  const Descriptor file(::mkostemp(temporary.data(), O_CLOEXEC));
-  if (!file.valid()) return system_error(path, "write it");
-  const auto fail = [&](const char* action) -> Status {
-    const Error error = system_error(path, action);
-    ::unlink(temporary.c_str());
-    return error;
-  };
-  for (std::string_view rest : parts) {
-    while (!rest.empty()) {
-      const ssize_t put = ::write(file.get(), rest.data(), rest.size());
-      if (put < 0 && errno == EINTR) continue;
-      if (put < 0) return fail("write it");
-      rest.remove_prefix(static_cast<size_t>(put));
-    }
+                        const std::vector<std::string_view>& parts, bool owner_only) {
+  Result<AtomicFile> file = AtomicFile::create(path);
+  if (!file) return file.error();
+  for (const std::string_view part : parts) {
+    if (Status written = file->write(part); !written) return written;
   }
-  if (::fchmod(file.get(), mode) != 0) return fail("set its mode");
-  if (::fsync(file.get()) != 0) return fail("write it");
-  if (::rename(temporary.c_str(), path.c_str()) != 0) return fail("put it in place");
-  return {};
+  return file->commit(owner_only);
 }
 
 }  // namespace
@@ -116,11 +101,55 @@ Status write_file_atomically(const std::filesystem::path& path, std::string_view
 
 Status write_file_atomically(const std::filesystem::path& path,
                              const std::vector<std::string_view>& parts) {
-  return write_atomically(path, parts, usual_mode());
+  return write_atomically(path, parts, false);
 }
 
 Status write_private_file(const std::filesystem::path& path, std::string_view data) {
-  return write_atomically(path, {data}, S_IRUSR | S_IWUSR);
+  return write_atomically(path, {data}, true);
+}
+
+Result<AtomicFile> AtomicFile::create(const std::filesystem::path& path) {
+  if (Status good = check_replaceable(path); !good) return good.error();
+  if (Status made = make_parent(path); !made) return made.error();
+  std::string temporary = path.string() + ".part-XXXXXX";
+  const int file = ::mkostemp(temporary.data(), O_CLOEXEC);
+  if (file < 0) return system_error(path, "write it");
+  return AtomicFile(path, std::move(temporary), file);
+}
+
+AtomicFile::AtomicFile(AtomicFile&& other) noexcept
+    : path_(std::move(other.path_)),
+      temporary_(std::exchange(other.temporary_, {})),
+      file_(std::exchange(other.file_, -1)) {}
+
+AtomicFile::~AtomicFile() {
+  if (file_ >= 0) ::close(file_);
+  if (!temporary_.empty()) ::unlink(temporary_.c_str());
+}
+
+Status AtomicFile::write(std::string_view data) {
+  while (!data.empty()) {
+    const ssize_t put = ::write(file_, data.data(), data.size());
+    if (put < 0 && errno == EINTR) continue;
+    if (put < 0) return system_error(path_, "write it");
+    data.remove_prefix(static_cast<size_t>(put));
+  }
+  return {};
+}
+
+Status AtomicFile::write(Bytes data) {
+  return write(std::string_view(reinterpret_cast<const char*>(data.data()), data.size()));
+}
+
+Status AtomicFile::commit(bool owner_only) {
+  const mode_t mode = owner_only ? S_IRUSR | S_IWUSR : usual_mode();
+  if (::fchmod(file_, mode) != 0) return system_error(path_, "set its mode");
+  if (::fsync(file_) != 0) return system_error(path_, "write it");
+  if (::rename(temporary_.c_str(), path_.c_str()) != 0) {
+    return system_error(path_, "put it in place");
+  }
+  temporary_.clear();
+  return {};
 }
 
 Status check_writable(const std::filesystem::path& path) {

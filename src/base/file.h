@@ -7,6 +7,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "base/result.h"
@@ -28,6 +29,32 @@ Status write_file_atomically(const std::filesystem::path& path,
                              const std::vector<std::string_view>& parts);
 /// The same, readable and writable by its owner alone: for secrets.
 Status write_private_file(const std::filesystem::path& path, std::string_view data);
+
+/// A file that is written in parts and appears whole: it grows beside its place and is renamed over
+/// it by commit(); without one it is removed. Not for several threads at a time.
+class AtomicFile {
+ public:
+  /// Missing parent folders are made. Errors: kIo, also for a folder, device or pipe at `path`.
+  static Result<AtomicFile> create(const std::filesystem::path& path);
+  AtomicFile(AtomicFile&& other) noexcept;
+  AtomicFile& operator=(AtomicFile&&) = delete;
+  ~AtomicFile();
+
+  /// Appends. Errors: kIo.
+  Status write(std::string_view data);
+  Status write(Bytes data);
+  /// Makes what was written the file at `path`, on the disk when this returns; `owner_only`: nobody
+  /// else may read it. Errors: kIo.
+  Status commit(bool owner_only = false);
+
+ private:
+  AtomicFile(std::filesystem::path path, std::string temporary, int file)
+      : path_(std::move(path)), temporary_(std::move(temporary)), file_(file) {}
+
+  std::filesystem::path path_;
+  std::string temporary_;
+  int file_;
+};
 
 /// Whether write_file_atomically(path) could work now, by trying: makes missing parent folders.
 Status check_writable(const std::filesystem::path& path);

@@ -10,6 +10,7 @@
 #include <stdexcept>
 
 #include "weights/messages.h"
+#include "weights/quantized.h"
 
 namespace safelight::weights {
 namespace {
@@ -141,20 +142,73 @@ void widen(DType dtype, const std::byte* source, size_t n, float* out) {
       return convert_each<uint8_t>(source, n, out, cast);
     case DType::kBool:
       return convert_each<uint8_t>(source, n, out, [](uint8_t b) { return b != 0 ? 1.0f : 0.0f; });
+    default:
+      break;
   }
   throw std::logic_error("to_f32: a dtype without conversion");
 }
 
-/// The number of elements, after a check that the view and the buffer agree.
-size_t checked_count(const TensorView& tensor, size_t out_size) {
-  const size_t n = tensor.data.size() / graph::dtype_size(tensor.dtype);
-  if (out_size != n || tensor.data.size() % graph::dtype_size(tensor.dtype) != 0 ||
-      static_cast<size_t>(tensor.count()) != n) {
-    throw std::logic_error(fmt::format("conversion of a {} of shape {} ({} bytes) to {} elements",
-                                       graph::dtype_name(tensor.dtype), shape_text(tensor.shape),
-                                       tensor.data.size(), out_size));
+/// Checks that shape and bytes of a view agree, and that it has `n` elements from `first` on.
+void check_range(const TensorView& tensor, int64_t first, size_t n) {
+  const size_t size = graph::dtype_size(tensor.dtype), block = graph::dtype_block(tensor.dtype);
+  const auto count = static_cast<size_t>(tensor.count());
+  const bool agree = tensor.data.size() % size == 0 && tensor.data.size() / size * block == count;
+  if (agree && first >= 0 && static_cast<size_t>(first) <= count &&
+      n <= count - static_cast<size_t>(first))
+    return;
+  throw std::logic_error(fmt::format(
+      "conversion of {} elements from {} on of a {} of shape {} ({} "
+      "bytes)",
+      n, first, graph::dtype_name(tensor.dtype), shape_text(tensor.shape), tensor.data.size()));
+}
+
+void check_whole(const TensorView& tensor, size_t n) {
+  check_range(tensor, 0, n);
+  if (n != static_cast<size_t>(tensor.count()))
+    throw std::logic_error("conversion to a buffer of another size");
+}
+
+/// n elements from `first` on, which may begin and end within a block.
+void dequantize_range(const TensorView& tensor, size_t first, std::span<float> out) {
+  const size_t size = graph::dtype_size(tensor.dtype), block = graph::dtype_block(tensor.dtype);
+  std::array<float, kMaxBlock> one;
+  while (!out.empty()) {
+    const std::byte* source = tensor.data.data() + first / block * size;
+    const size_t skipped = first % block;
+    size_t done = out.size() / block * block;
+    if (skipped == 0 && done > 0) {
+      dequantize(tensor.dtype, source, done / block, out.data());
+    } else {
+      done = std::min(block - skipped, out.size());
+      dequantize(tensor.dtype, source, 1, one.data());
+      std::copy_n(one.begin() + static_cast<std::ptrdiff_t>(skipped), done, out.begin());
+    }
+    first += done;
+    out = out.subspan(done);
   }
-  return n;
+}
+
+void multiply_scales(const TensorView& tensor, size_t first, std::span<float> out) {
+  const std::vector<float>& scales = *tensor.scales;
+  const size_t row = static_cast<size_t>(tensor.count()) / scales.size();
+  while (!out.empty()) {
+    const size_t n = std::min(out.size(), row - first % row);
+    const float scale = scales[first / row];
+    for (float& value : out.first(n)) value *= scale;
+    first += n;
+    out = out.subspan(n);
+  }
+}
+
+/// Any part of a view in float32; `out` is not empty.
+void widen_range(const TensorView& tensor, size_t first, std::span<float> out) {
+  if (graph::is_quantized(tensor.dtype)) {
+    dequantize_range(tensor, first, out);
+  } else {
+    widen(tensor.dtype, tensor.data.data() + first * graph::dtype_size(tensor.dtype), out.size(),
+          out.data());
+  }
+  if (tensor.scales) multiply_scales(tensor, first, out);
 }
 
 /// Whether any element has all bits of `mask` set, which for a mask of the exponent bits means NaN
@@ -189,35 +243,50 @@ bool any_has_all(Bytes data, T mask) {
 
 }  // namespace
 
-void to_f32(const TensorView& tensor, std::span<float> out) {
-  const size_t n = checked_count(tensor, out.size());
-  if (n > 0) widen(tensor.dtype, tensor.data.data(), n, out.data());
+void to_f32(const TensorView& tensor, int64_t first, std::span<float> out) {
+  check_range(tensor, first, out.size());
+  if (!out.empty()) widen_range(tensor, static_cast<size_t>(first), out);
 }
 
-void to_bf16(const TensorView& tensor, std::span<uint16_t> out) {
-  const size_t n = checked_count(tensor, out.size());
+void to_bf16(const TensorView& tensor, int64_t first, std::span<uint16_t> out) {
+  check_range(tensor, first, out.size());
+  const size_t n = out.size();
   if (n == 0) return;
   std::byte* bytes = std::as_writable_bytes(out).data();
-  switch (tensor.dtype) {
-    case DType::kBF16:
-      std::copy_n(tensor.data.data(), tensor.data.size(), bytes);
-      return;
-    case DType::kF16:
-      return convert_by_vector(tensor.data.data(), n, bytes, f16_to_bf16);
-    case DType::kF32:
-      return convert_by_vector(tensor.data.data(), n, bytes, f32_to_bf16);
-    default:
-      break;
+  const auto begin = static_cast<size_t>(first);
+  if (!tensor.scales && !graph::is_quantized(tensor.dtype)) {
+    const size_t size = graph::dtype_size(tensor.dtype);
+    const std::byte* source = tensor.data.data() + begin * size;
+    switch (tensor.dtype) {
+      case DType::kBF16:
+        std::copy_n(source, n * size, bytes);
+        return;
+      case DType::kF16:
+        return convert_by_vector(source, n, bytes, f16_to_bf16);
+      case DType::kF32:
+        return convert_by_vector(source, n, bytes, f32_to_bf16);
+      default:
+        break;
+    }
   }
   constexpr size_t kChunk = 1024;  // Stays in the first-level cache.
   std::array<float, kChunk> chunk;
   for (size_t i = 0; i < n; i += kChunk) {
     const size_t length = std::min(kChunk, n - i);
-    widen(tensor.dtype, tensor.data.data() + i * graph::dtype_size(tensor.dtype), length,
-          chunk.data());
+    widen_range(tensor, begin + i, {chunk.data(), length});
     convert_by_vector(std::as_bytes(std::span(chunk)).data(), length, bytes + i * sizeof(uint16_t),
                       f32_to_bf16);
   }
+}
+
+void to_f32(const TensorView& tensor, std::span<float> out) {
+  check_whole(tensor, out.size());
+  to_f32(tensor, 0, out);
+}
+
+void to_bf16(const TensorView& tensor, std::span<uint16_t> out) {
+  check_whole(tensor, out.size());
+  to_bf16(tensor, 0, out);
 }
 
 Tensor to_tensor(const TensorView& tensor) {
@@ -227,6 +296,7 @@ Tensor to_tensor(const TensorView& tensor) {
 }
 
 bool has_non_finite(const TensorView& tensor) {
+  if (graph::is_quantized(tensor.dtype)) return has_non_finite_scale(tensor.dtype, tensor.data);
   switch (tensor.dtype) {
     case DType::kF64:
       return any_has_all<uint64_t>(tensor.data, 0x7FF0000000000000u);

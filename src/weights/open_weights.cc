@@ -12,8 +12,10 @@
 #include <vector>
 
 #include "base/json.h"
+#include "weights/gguf.h"
 #include "weights/messages.h"
 #include "weights/safetensors.h"
+#include "weights/scaled_floats.h"
 #include "weights/torch_file.h"
 
 namespace safelight::weights {
@@ -50,6 +52,7 @@ Result<TensorIndex> open_file(const fs::path& path, const std::string& label) {
   const auto file = MappedFile::open(path);
   if (!file) return file.error();
   const Bytes bytes = (*file)->bytes();
+  if (looks_like_gguf(bytes)) return parse_gguf(bytes, label, *file, file->get());
   if (looks_like_torch(bytes)) return parse_torch(bytes, label, *file, file->get());
   return parse_safetensors(bytes, label, *file, file->get());
 }
@@ -281,14 +284,21 @@ Result<TensorIndex> open_folder(const fs::path& folder) {
   return index;
 }
 
-}  // namespace
-
-Result<TensorIndex> open_weights(const std::filesystem::path& path) {
+Result<TensorIndex> open_any(const fs::path& path) {
   std::error_code ignored;
   if (fs::is_directory(path, ignored)) return open_folder(path);
   const auto known = candidate(path);
   if (known && known->sharded) return open_sharded(path, "");
   return open_file(path, path.filename().string());
+}
+
+}  // namespace
+
+Result<TensorIndex> open_weights(const std::filesystem::path& path) {
+  Result<TensorIndex> index = open_any(path);
+  if (!index) return index;
+  if (Status attached = attach_scales(*index); !attached) return attached.error();
+  return index;
 }
 
 }  // namespace safelight::weights

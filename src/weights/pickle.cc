@@ -3,13 +3,13 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <bit>
 #include <charconv>
 #include <string>
 #include <unordered_map>
 #include <utility>
 
 #include "weights/byte_reader.h"
+#include "weights/pickle_values.h"
 
 namespace safelight::weights {
 namespace {
@@ -49,15 +49,14 @@ class Machine {
 
  private:
   Error cut_short() const {
-    return corrupt(fmt::format("its pickle is cut short at byte {}; download it again", at_));
+    return corrupt(
+        fmt::format("its pickle is cut short or damaged at byte {}; download it again", at_));
   }
   Error fault(std::string_view what) const {
     return corrupt(fmt::format("its pickle {} at byte {}", what, at_));
   }
 
   Status execute(uint8_t opcode);
-  Status execute_number(uint8_t opcode);
-  Status execute_text(uint8_t opcode);
   Status execute_container(uint8_t opcode);
   Status execute_call(uint8_t opcode);
   Status execute_memo(uint8_t opcode);
@@ -69,11 +68,6 @@ class Machine {
     pickle_.nodes.push_back(std::move(node));
     return {};
   }
-  Status push_text(Kind kind, std::optional<std::string_view> text) {
-    if (!text) return cut_short();
-    return push({.kind = kind, .text = *text});
-  }
-  Status push_int(int64_t value) { return push({.kind = Kind::kInt, .integer = value}); }
 
   /// Values above the last mark.
   size_t depth() const { return stack_.size() - (marks_.empty() ? 0 : marks_.back()); }
@@ -157,91 +151,6 @@ class Machine {
   uint64_t at_ = 0;   ///< where the opcode is
   bool done_ = false;
 };
-
-std::optional<uint64_t> widened(std::optional<uint8_t> value) {
-  return value ? std::optional<uint64_t>(*value) : std::nullopt;
-}
-std::optional<uint64_t> widened(std::optional<uint32_t> value) {
-  return value ? std::optional<uint64_t>(*value) : std::nullopt;
-}
-
-Status Machine::execute_number(uint8_t opcode) {
-  switch (opcode) {
-    case 'J':
-      if (const auto value = in_.number<int32_t>()) return push_int(*value);
-      return cut_short();
-    case 'K':
-      if (const auto value = in_.number<uint8_t>()) return push_int(*value);
-      return cut_short();
-    case 'M':
-      if (const auto value = in_.number<uint16_t>()) return push_int(*value);
-      return cut_short();
-    case 'G': {
-      const auto bits = in_.number<uint64_t>();  // big-endian
-      if (!bits) return cut_short();
-      return push({.kind = Kind::kFloat, .real = std::bit_cast<double>(__builtin_bswap64(*bits))});
-    }
-    case 0x8a:    // LONG1
-    case 0x8b: {  // LONG4
-      const auto length =
-          opcode == 0x8a ? widened(in_.number<uint8_t>()) : widened(in_.number<uint32_t>());
-      const auto digits = length ? in_.text(*length) : std::nullopt;
-      if (!digits) return cut_short();
-      if (digits->size() > sizeof(int64_t)) return push_text(Kind::kBytes, digits);
-      uint64_t value = !digits->empty() && (digits->back() & 0x80) != 0 ? ~uint64_t{0} : 0;
-      std::memcpy(&value, digits->data(), digits->size());
-      return push_int(static_cast<int64_t>(value));
-    }
-    default: {  // I, L, F: a line of text
-      auto line = in_.line();
-      if (!line) return cut_short();
-      if (opcode == 'I' && (*line == "00" || *line == "01"))
-        return push({.kind = Kind::kBool, .integer = *line == "01"});
-      if (line->ends_with('L')) line->remove_suffix(1);
-      const char* end = line->data() + line->size();
-      if (opcode == 'F') {
-        double value = 0;
-        if (std::from_chars(line->data(), end, value).ptr != end) return fault("has a bad number");
-        return push({.kind = Kind::kFloat, .real = value});
-      }
-      int64_t value = 0;
-      if (std::from_chars(line->data(), end, value).ptr != end || line->empty())
-        return push_text(Kind::kBytes, line);
-      return push_int(value);
-    }
-  }
-}
-
-Status Machine::execute_text(uint8_t opcode) {
-  const auto sized = [&](Kind kind, std::optional<uint64_t> length) {
-    return push_text(kind, length ? in_.text(*length) : std::nullopt);
-  };
-  switch (opcode) {
-    case 0x8c:  // SHORT_BINUNICODE
-    case 'U':   // SHORT_BINSTRING
-      return sized(Kind::kText, widened(in_.number<uint8_t>()));
-    case 'X':  // BINUNICODE
-    case 'T':  // BINSTRING
-      return sized(Kind::kText, widened(in_.number<uint32_t>()));
-    case 0x8d:  // BINUNICODE8
-      return sized(Kind::kText, in_.number<uint64_t>());
-    case 'C':  // SHORT_BINBYTES
-      return sized(Kind::kBytes, widened(in_.number<uint8_t>()));
-    case 'B':  // BINBYTES
-      return sized(Kind::kBytes, widened(in_.number<uint32_t>()));
-    case 0x8e:  // BINBYTES8
-    case 0x96:  // BYTEARRAY8
-      return sized(Kind::kBytes, in_.number<uint64_t>());
-    default: {  // S, V: a line; S in quotation marks
-      auto line = in_.line();
-      if (!line) return cut_short();
-      const bool quoted = opcode == 'S' && line->size() >= 2 && line->front() == line->back() &&
-                          (line->front() == '\'' || line->front() == '"');
-      if (opcode == 'S' && !quoted) return fault("has a text without quotation marks");
-      return push_text(Kind::kText, quoted ? line->substr(1, line->size() - 2) : *line);
-    }
-  }
-}
 
 Status Machine::execute_container(uint8_t opcode) {
   switch (opcode) {
@@ -368,9 +277,9 @@ Status Machine::execute_memo(uint8_t opcode) {
     case 0x94:  // MEMOIZE
       return keep(memo_.size());
     case 'h':
-      return recall(widened(in_.number<uint8_t>()));
+      return recall(in_.number<uint8_t>());
     case 'j':
-      return recall(widened(in_.number<uint32_t>()));
+      return recall(in_.number<uint32_t>());
     default:  // g
       return recall(line_number());
   }
@@ -411,19 +320,16 @@ Status Machine::execute(uint8_t opcode) {
       stack_.push_back(stack_.back());
       return {};
     }
-    case 'N':
-      return push({.kind = Kind::kNone});
-    case 0x88:
-    case 0x89:
-      return push({.kind = Kind::kBool, .integer = opcode == 0x88});
     default:
       break;
   }
   const auto is_one_of = [opcode](std::string_view opcodes) {
     return opcodes.find(static_cast<char>(opcode)) != std::string_view::npos;
   };
-  if (is_one_of("JKMGILF\x8a\x8b")) return execute_number(opcode);
-  if (is_one_of("\x8cUXT\x8d\x43\x42\x8e\x96SV")) return execute_text(opcode);
+  if (is_pickle_value(opcode)) {
+    std::optional<Node> value = read_pickle_value(opcode, in_);
+    return value ? push(*std::move(value)) : Status(cut_short());
+  }
   if (is_one_of(")]}\x8ft\x85\x86\x87l\x91"
                 "dae\x90su"))
     return execute_container(opcode);

@@ -62,7 +62,8 @@ Result<graph::DType> read_dtype(std::string_view tensor, const json::object& ent
   const json::string* text = field == nullptr ? nullptr : field->if_string();
   if (text == nullptr) return bad_tensor(tensor, "has no dtype; a text such as \"F16\" is needed");
   const std::string_view name(text->data(), text->size());
-  if (const auto dtype = graph::dtype_from_name(name)) return *dtype;
+  const auto dtype = graph::dtype_from_name(name);
+  if (dtype && !graph::is_quantized(*dtype)) return *dtype;
   return Error{
       ErrorCode::kUnsupported,
       fmt::format("tensor '{}' has dtype '{}', which is not supported; F64, F32, F16, BF16, "
@@ -280,12 +281,6 @@ std::vector<TensorIndex::Map::const_pointer> file_order(const TensorIndex::Map& 
   return order;
 }
 
-json::object header_entry(const TensorView& tensor, uint64_t begin) {
-  return {{"dtype", graph::dtype_name(tensor.dtype)},
-          {"shape", json::array(tensor.shape.begin(), tensor.shape.end())},
-          {"data_offsets", {begin, begin + tensor.data.size()}}};
-}
-
 }  // namespace
 
 Result<TensorIndex> parse_safetensors(Bytes file, std::string_view name,
@@ -307,34 +302,49 @@ Result<TensorIndex> open_safetensors(const std::filesystem::path& path) {
   return parse_safetensors((*file)->bytes(), path.filename().string(), *file, file->get());
 }
 
-Status write_safetensors(const std::filesystem::path& path, const TensorIndex::Map& tensors,
-                         const TensorIndex::Metadata& metadata) {
-  if (tensors.contains(kMetadataKey)) {
-    return Error{ErrorCode::kInvalidArgument,
-                 fmt::format("{}: no tensor may be named '{}'", path.string(), kMetadataKey)};
-  }
+Result<std::string> safetensors_header(const std::vector<StoredTensor>& tensors,
+                                       const TensorIndex::Metadata& metadata) {
   json::object header;
   if (!metadata.empty()) {
     json::object& texts = header[kMetadataKey].emplace_object();
     for (const auto& [key, text] : metadata) texts[key] = text;
   }
-  const auto order = file_order(tensors);
-  uint64_t size = 0;
-  for (const auto* tensor : order) {
-    header[tensor->first] = header_entry(tensor->second, size);
-    size += tensor->second.data.size();
+  uint64_t begin = 0;
+  for (const StoredTensor& tensor : tensors) {
+    if (tensor.name == kMetadataKey) {
+      return Error{ErrorCode::kInvalidArgument,
+                   fmt::format("no tensor may be named '{}'", kMetadataKey)};
+    }
+    const uint64_t end = begin + tensor.bytes();
+    header[tensor.name] =
+        json::object{{"dtype", graph::dtype_name(tensor.dtype)},
+                     {"shape", json::array(tensor.shape.begin(), tensor.shape.end())},
+                     {"data_offsets", {begin, end}}};
+    begin = end;
   }
   std::string text = json::serialize(header);
   text.resize((text.size() + 7) / 8 * 8, ' ');  // The data begin aligned to the largest element.
   const uint64_t length = text.size();
-  std::string file;
-  file.reserve(kLengthSize + length + size);
-  file.append(reinterpret_cast<const char*>(&length), kLengthSize).append(text);
+  return std::string(reinterpret_cast<const char*>(&length), kLengthSize) + text;
+}
+
+Status write_safetensors(const std::filesystem::path& path, const TensorIndex::Map& tensors,
+                         const TensorIndex::Metadata& metadata) {
+  const auto order = file_order(tensors);
+  std::vector<StoredTensor> stored;
+  stored.reserve(order.size());
   for (const auto* tensor : order) {
-    const Bytes data = tensor->second.data;
-    file.append(reinterpret_cast<const char*>(data.data()), data.size());
+    stored.push_back({tensor->first, tensor->second.dtype, tensor->second.shape});
   }
-  return write_file_atomically(path, file);
+  const Result<std::string> header = safetensors_header(stored, metadata);
+  if (!header) return header.error().in(path.string());
+  Result<AtomicFile> file = AtomicFile::create(path);
+  if (!file) return file.error();
+  if (Status written = file->write(*header); !written) return written;
+  for (const auto* tensor : order) {
+    if (Status written = file->write(tensor->second.data); !written) return written;
+  }
+  return file->commit();
 }
 
 }  // namespace safelight::weights

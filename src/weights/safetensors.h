@@ -25,9 +25,26 @@ Result<TensorIndex> parse_safetensors(Bytes file, std::string_view name,
 /// Errors: those of MappedFile::open and parse_safetensors.
 Result<TensorIndex> open_safetensors(const std::filesystem::path& path);
 
+/// A tensor of a file to be written.
+struct StoredTensor {
+  std::string_view name;
+  graph::DType dtype = graph::DType::kF32;
+  std::vector<int64_t> shape;
+
+  uint64_t bytes() const {
+    return static_cast<uint64_t>(Tensor::count(shape)) / graph::dtype_block(dtype) *
+           graph::dtype_size(dtype);
+  }
+};
+
+/// What stands before the tensors in a safetensors file, which then follow in their order without
+/// holes. Each is aligned to its element if larger elements come first. Errors: kInvalidArgument
+/// for the reserved name `__metadata__`.
+Result<std::string> safetensors_header(const std::vector<StoredTensor>& tensors,
+                                       const TensorIndex::Metadata& metadata);
+
 /// Writes one safetensors file atomically, larger element types first and by name among equals, so
-/// that every tensor is aligned to its element. The whole file is built in memory first.
-/// Errors: kInvalidArgument for the reserved name `__metadata__`; those of write_file_atomically.
+/// that every tensor is aligned to its element. Errors: those of safetensors_header and AtomicFile.
 Status write_safetensors(const std::filesystem::path& path, const TensorIndex::Map& tensors,
                          const TensorIndex::Metadata& metadata = {});
 

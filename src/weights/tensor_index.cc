@@ -33,6 +33,15 @@ Status TensorIndex::merge(TensorIndex other, std::string_view prefix) {
   return {};
 }
 
+void TensorIndex::replace(std::string_view name, TensorView tensor) {
+  tensors_.find(name)->second = std::move(tensor);
+}
+
+void TensorIndex::erase(std::string_view name) {
+  if (const auto found = tensors_.find(name); found != tensors_.end()) tensors_.erase(found);
+  if (const auto found = file_of_.find(name); found != file_of_.end()) file_of_.erase(found);
+}
+
 const TensorView* TensorIndex::find(std::string_view name) const {
   const auto found = tensors_.find(name);
   return found == tensors_.end() ? nullptr : &found->second;

@@ -34,6 +34,11 @@ class TensorIndex {
   /// Configs are not taken. Errors: as add().
   Status merge(TensorIndex other, std::string_view prefix = "");
 
+  /// Replaces the tensor of a name that is there.
+  void replace(std::string_view name, TensorView tensor);
+  /// Takes a tensor out.
+  void erase(std::string_view name);
+
   /// The tensor of that name, or null.
   const TensorView* find(std::string_view name) const;
   bool contains(std::string_view name) const { return find(name) != nullptr; }

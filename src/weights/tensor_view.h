@@ -12,13 +12,17 @@ namespace safelight::weights {
 
 /// A tensor in someone else's memory: dense row-major little-endian elements that `owner` (mostly
 /// a MappedFile) keeps alive. `data` has no alignment: files may put any tensor at any byte.
-/// Invariant: data.size() == count() * dtype_size(dtype).
+/// Invariant: data.size() == count() / dtype_block(dtype) * dtype_size(dtype).
 struct TensorView {
   graph::DType dtype = graph::DType::kF32;
   std::vector<int64_t> shape;
   Bytes data;
   std::shared_ptr<const void> owner;
   const MappedFile* mapping = nullptr;  ///< the file that `data` is mapped from, if it is
+
+  /// What the elements are multiplied by: one number, or one for each index of the first dimension;
+  /// null for 1. Scaled 8-bit floats have it.
+  std::shared_ptr<const std::vector<float>> scales = nullptr;
 
   /// After a pass over the elements that will not soon come again: gives the pages of a mapped file
   /// back.

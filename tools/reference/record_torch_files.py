@@ -76,7 +76,22 @@ class Evil:
         return os.system, ("echo this was run >&2",)
 
 
+def scaled_floats():
+    """Weights of 8 bits with their scales, as ComfyUI has them; -> the file's tensors, what they are in float32"""
+    prefix, f8 = "model.diffusion_model.", torch.float8_e4m3fn
+    one, rows = numbers(3, 8).to(f8), numbers(3, 8).to(torch.float8_e5m2)
+    scale, scales = torch.tensor(0.0371), torch.tensor([[0.3], [1.7], [-0.011]])
+    stored = {f"{prefix}a.weight": one, f"{prefix}a.scale_weight": scale, f"{prefix}a.scale_input": torch.tensor(1.5),
+              f"{prefix}b.weight": rows, f"{prefix}b.weight_scale": scales, f"{prefix}plain.weight": one.clone(),
+              f"{prefix}b.comfy_quant": torch.tensor(list(b"{}"), dtype=torch.uint8),
+              f"{prefix}scaled_fp8": torch.empty(2, dtype=f8)}
+    return stored, {f"{prefix}a.weight": one.float() * scale, f"{prefix}b.weight": rows.float() * scales,
+                    f"{prefix}plain.weight": one.float()}
+
+
 def main():
+    # The older form keeps the source text of classes, which is no business of the test's.
+    torch.serialization.get_source_lines_and_file = lambda *_: (["class ParameterDict: ...\n"], 0, "container.py")
     out = pathlib.Path(sys.argv[1])
     out.mkdir(parents=True, exist_ok=True)
     float8 = {name: numbers(2, 5).to(getattr(torch, name)) for name in ("float8_e4m3fn", "float8_e5m2")}
@@ -106,6 +121,9 @@ def main():
     scripted = io.BytesIO()
     torch.jit.save(torch.jit.script(torch.nn.Linear(1, 1)), scripted)
     (out / "torchscript.pt").write_bytes(scripted.getvalue())
+    stored, values = scaled_floats()
+    save_file(stored, out / "scaled.safetensors")
+    expected |= {f"scaled.safetensors:{name}": value for name, value in values.items()}
     save_file(expected, out / "expected.safetensors")
 
 

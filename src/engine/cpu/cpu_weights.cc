@@ -14,15 +14,10 @@ namespace {
 /// Converts a tensor by all threads.
 template <class T>
 void convert(const weights::TensorView& tensor, T* out,
-             void (*piecewise)(const weights::TensorView&, std::span<T>)) {
+             void (*piecewise)(const weights::TensorView&, int64_t, std::span<T>)) {
   constexpr int64_t kGrain = 1 << 16;
-  const auto element = static_cast<int64_t>(graph::dtype_size(tensor.dtype));
   parallel_for(tensor.count(), kGrain, [&](int64_t begin, int64_t end) {
-    weights::TensorView piece = tensor;
-    piece.shape = {end - begin};
-    piece.data = tensor.data.subspan(static_cast<size_t>(begin * element),
-                                     static_cast<size_t>((end - begin) * element));
-    piecewise(piece, {out + begin, static_cast<size_t>(end - begin)});
+    piecewise(tensor, begin, {out + begin, static_cast<size_t>(end - begin)});
   });
 }
 

@@ -50,14 +50,11 @@ void add_embedding(PlanBuilder& builder, const View& ids, const weights::TensorV
     const auto* id = reinterpret_cast<const float*>(workspace.at(ids).data);
     auto* row = reinterpret_cast<float*>(workspace.at(out).data);
     const int64_t rows = table.shape[0], width = table.shape[1];
-    const size_t row_bytes = table.data.size() / static_cast<size_t>(rows);
     for (int64_t i = 0; i < graph::element_count(ids.sizes); ++i, row += width) {
       if (!(id[i] >= 0) || id[i] >= static_cast<float>(rows))
         throw std::out_of_range("embedding: id not in the table");
-      weights::TensorView part = table;
-      part.shape = {width};
-      part.data = table.data.subspan(static_cast<size_t>(id[i]) * row_bytes, row_bytes);
-      weights::to_f32(part, {row, static_cast<size_t>(width)});
+      const auto first = static_cast<int64_t>(id[i]) * width;
+      weights::to_f32(table, first, {row, static_cast<size_t>(width)});
     }
   });
 }

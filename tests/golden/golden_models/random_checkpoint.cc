@@ -8,8 +8,10 @@
 
 #include "base/file.h"
 #include "base/json.h"
+#include "support/torch_writer.h"
 #include "weights/convert.h"
 #include "weights/safetensors.h"
+#include "weights/save_weights.h"
 
 namespace safelight::testing {
 namespace {
@@ -98,13 +100,28 @@ void must(const Status& status) {
   if (!status) throw std::runtime_error(status.error().message);
 }
 
+/// The same checkpoint in a file of another kind.
+std::filesystem::path in_container(const std::filesystem::path& safetensors, Container container) {
+  if (container == Container::kSafetensors) return safetensors;
+  const weights::TensorIndex index = must(weights::open_safetensors(safetensors));
+  std::filesystem::path other = safetensors;
+  if (container == Container::kTorch) {
+    other.replace_extension(".ckpt");
+    must(write_file_atomically(other, torch_checkpoint(index)));
+  } else {
+    other.replace_extension(".gguf");
+    must(weights::save_weights(index, other, {.format = weights::FileFormat::kGguf}));
+  }
+  return other;
+}
+
 }  // namespace
 
 RandomCheckpoint::RandomCheckpoint(const std::string& variant)
     : data_(std::filesystem::path(SAFELIGHT_SOURCE_DIR) / "tests/golden/data/sd1" / variant) {}
 
-std::filesystem::path RandomCheckpoint::write(const std::filesystem::path& folder,
-                                              Dialect dialect) const {
+std::filesystem::path RandomCheckpoint::write(const std::filesystem::path& folder, Dialect dialect,
+                                              Container container) const {
   const json::value recorded = must(parse_json(must(read_file(data_ / "checkpoint.json"))));
   const json::object& shapes = recorded.at("shapes").as_object();
   const bool half = recorded.at("dtype").as_string() == "F16";
@@ -125,7 +142,7 @@ std::filesystem::path RandomCheckpoint::write(const std::filesystem::path& folde
   if (dialect == Dialect::kOriginal) {
     for (const auto& [name, shape] : shapes) add("", name, name);
     must(weights::write_safetensors(folder / "model.safetensors", files[""]));
-    return folder / "model.safetensors";
+    return in_container(folder / "model.safetensors", container);
   }
   for (const auto& [name, original] : recorded.at("diffusers").as_object()) {
     const std::string text =

@@ -15,6 +15,9 @@ enum class Dialect {
   kOlderDiffusers,  ///< the VAE's attention before 0.18, the text encoder with its inner name
 };
 
+/// In what kind of file a test checkpoint is.
+enum class Container { kSafetensors, kTorch, kGguf };
+
 /// A tiny random Stable Diffusion 1.x checkpoint of tools/reference/record_sd1.py, made again from
 /// its names and shapes by the same hash, and what the reference computed with it.
 class RandomCheckpoint {
@@ -23,8 +26,9 @@ class RandomCheckpoint {
   explicit RandomCheckpoint(const std::string& variant);
 
   /// Writes the checkpoint below `folder`; gives what open_weights takes: a file or a diffusers
-  /// folder.
-  std::filesystem::path write(const std::filesystem::path& folder, Dialect dialect) const;
+  /// folder. Others than safetensors are for the original dialect.
+  std::filesystem::path write(const std::filesystem::path& folder, Dialect dialect,
+                              Container container = Container::kSafetensors) const;
 
   /// A recorded tensor.
   Tensor recorded(const std::string& name) const;

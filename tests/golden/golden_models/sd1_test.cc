@@ -22,6 +22,7 @@ using engine::Precision;
 using graph::Graph;
 using graph::Numerics;
 using graph::Value;
+using testing::Container;
 using testing::Dialect;
 using testing::RandomCheckpoint;
 
@@ -36,6 +37,7 @@ struct Setup {
   Precision precision;
   /// Ways to compute products; empty: own kernels wherever they can.
   std::vector<std::string> methods = {};
+  Container container = Container::kSafetensors;
 };
 
 std::string dialect_name(Dialect dialect) {
@@ -43,12 +45,17 @@ std::string dialect_name(Dialect dialect) {
   return dialect == Dialect::kDiffusers ? "_diffusers_" : "_older_diffusers_";
 }
 
+std::string container_name(Container container) {
+  if (container == Container::kSafetensors) return "";
+  return container == Container::kTorch ? "_torch" : "_gguf";
+}
+
 class Sd1Golden : public ::testing::TestWithParam<Setup> {
  protected:
   void SetUp() override {
     folder_ =
         std::filesystem::temp_directory_path() / ("safelight-golden-" + std::to_string(::getpid()));
-    path_ = checkpoint_.write(folder_, GetParam().dialect);
+    path_ = checkpoint_.write(folder_, GetParam().dialect, GetParam().container);
     engine_ = std::move(*engine::make_engine(
         "cpu",
         {.precision = GetParam().precision, .threads = 2, .product_methods = GetParam().methods}));
@@ -263,11 +270,14 @@ INSTANTIATE_TEST_SUITE_P(
                       Setup{"small", Dialect::kOlderDiffusers, Precision::kF32},
                       Setup{"small", Dialect::kDiffusers, Precision::kBF16},
                       Setup{"wide", Dialect::kOriginal, Precision::kF32, {"onednn"}},
-                      Setup{"wide", Dialect::kOriginal, Precision::kBF16, {"onednn"}}),
+                      Setup{"wide", Dialect::kOriginal, Precision::kBF16, {"onednn"}},
+                      Setup{"small", Dialect::kOriginal, Precision::kF32, {}, Container::kTorch},
+                      Setup{"small", Dialect::kOriginal, Precision::kF32, {}, Container::kGguf}),
     [](const auto& test) {
       return std::string(test.param.variant) + dialect_name(test.param.dialect) +
              std::string(engine::precision_name(test.param.precision)) +
-             (test.param.methods.empty() ? "" : "_" + test.param.methods[0]);
+             (test.param.methods.empty() ? "" : "_" + test.param.methods[0]) +
+             container_name(test.param.container);
     });
 
 }  // namespace

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 
+#include "support/torch_writer.h"
 #include "unit/weights/support.h"
 #include "weights/inspect.h"
 #include "weights/open_weights.h"
@@ -151,8 +152,8 @@ TEST(Pickle, OpcodesThatNeedAProgramAreRefused) {
 
 TEST(Pickle, DamageIsFound) {
   const std::string needs[][2] = {
-      {"", "its pickle is cut short at byte 0; download it again"},
-      {"X\x05\0\0\0abc"s, "its pickle is cut short at byte 0; download it again"},
+      {"", "its pickle is cut short or damaged at byte 0; download it again"},
+      {"X\x05\0\0\0abc"s, "its pickle is cut short or damaged at byte 0; download it again"},
       {".", "its pickle takes more values than there are at byte 0"},
       {"N(.", "its pickle takes more values than there are at byte 2"},
       {"}K\x01s.", "its pickle uses a value that is missing at byte 3"},
@@ -210,45 +211,8 @@ TEST(Pickle, CyclesAndBombsAreBounded) {
 
 // --- archives ---
 
-uint32_t le(size_t value) { return static_cast<uint32_t>(value); }
-void put(std::string& to, uint32_t value, size_t bytes) {
-  to.append(reinterpret_cast<const char*>(&value), bytes);
-}
-
-struct ZipFile {
-  std::string name, data;
-  uint32_t method = 0, size_added = 0, flags = 0, place_added = 0;
-};
-
-std::string zip_of(const std::vector<ZipFile>& files, uint32_t count_added = 0) {
-  std::string zip, list;
-  for (const ZipFile& file : files) {
-    const size_t at = zip.size();
-    const size_t size = file.data.size() + file.size_added;
-    for (std::string* to : {&zip, &list}) {
-      const bool in_list = to == &list;
-      to->append(in_list ? "PK\x01\x02\x14\0"s : "PK\x03\x04"s);
-      for (const uint32_t value : {20U, file.flags, file.method, 0U, 0U}) put(*to, value, 2);
-      for (const uint32_t value : {0U, le(size), le(size)}) put(*to, value, 4);
-      put(*to, le(file.name.size()), 2);
-      put(*to, 0, 2);
-      if (in_list) {
-        for (int i = 0; i < 3; ++i) put(*to, 0, 2);
-        put(*to, 0, 4);
-        put(*to, le(at) + file.place_added, 4);
-      }
-      to->append(file.name);
-    }
-    zip += file.data;
-  }
-  const size_t begin = zip.size();
-  zip += list + "PK\x05\x06\0\0\0\0"s;
-  for (int i = 0; i < 2; ++i) put(zip, le(files.size()) + count_added, 2);
-  put(zip, le(list.size()), 4);
-  put(zip, le(begin), 4);
-  put(zip, 0, 2);
-  return zip;
-}
+using ::safelight::testing::zip_of;
+using ::safelight::testing::ZipFile;
 
 std::string zip_error(const std::string& bytes) {
   const auto entries = read_zip_directory(as_bytes(bytes));
@@ -269,7 +233,7 @@ TEST(Zip, WhatCannotBeRightIsRefused) {
   EXPECT_NE(zip_error("PK\x03\x04 and no more").find("has no end"), std::string::npos);
   EXPECT_NE(zip_error(zip_of({{"a", "x"}}, 9)).find("places a list of 10 files"),
             std::string::npos);
-  EXPECT_NE(zip_error(zip_of({{"a", "x", 0, 1U << 30}})).find("more than are left"),
+  EXPECT_NE(zip_error(zip_of({{"a", "x", 0, 0, 1U << 30}})).find("more than are left"),
             std::string::npos);
   EXPECT_NE(zip_error(zip_of({{"a", "x", 0, 0, 0, 5}})).find("is not where the archive says"),
             std::string::npos);
@@ -278,7 +242,7 @@ TEST(Zip, WhatCannotBeRightIsRefused) {
 
 TEST(Zip, NothingIsUnpacked) {
   for (const ZipFile& packed :
-       {ZipFile{"m/data.pkl", "x", 8, 1U << 30}, ZipFile{"m/data.pkl", "x", 0, 0, 1}}) {
+       {ZipFile{"m/data.pkl", "x", 8, 0, 1U << 30}, ZipFile{"m/data.pkl", "x", 0, 1}}) {
     EXPECT_EQ(error_of(zip_of({packed})),
               "m.pt: file 'data.pkl' of its archive is compressed or encrypted; torch stores files "
               "plainly: save the model anew with torch.save");
