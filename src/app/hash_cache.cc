@@ -9,6 +9,7 @@
 #include "base/hash.h"
 #include "base/json.h"
 #include "base/log.h"
+#include "weights/hashes.h"
 
 namespace safelight::app {
 namespace fs = std::filesystem;
@@ -51,8 +52,11 @@ void HashCache::read() {
     const json::value* sha256 = object->if_contains("sha256");
     if (!size || !size->is_int64() || !changed || !changed->is_int64()) continue;
     if (!sha256 || !sha256->is_string()) continue;
+    const json::value* autov3 = object->if_contains("autov3");
+    const bool has_autov3 = autov3 != nullptr && autov3->is_string();
     entries_[path] = {static_cast<uint64_t>(size->get_int64()), changed->get_int64(),
-                      std::string(sha256->get_string())};
+                      std::string(sha256->get_string()),
+                      has_autov3 ? std::string(autov3->get_string()) : std::string()};
   }
 }
 
@@ -62,6 +66,7 @@ void HashCache::save() const {
     object[path] = {{"size", static_cast<int64_t>(entry.size)},
                     {"changed", entry.changed},
                     {"sha256", entry.sha256}};
+    if (!entry.autov3.empty()) object[path].as_object()["autov3"] = entry.autov3;
   }
   const Status written = write_file_atomically(file_, json::serialize(object) + "\n");
   if (!written) spdlog::warn("hashes are not kept: {}", written.error().message);
@@ -83,9 +88,37 @@ Result<std::string> HashCache::sha256(const fs::path& model) {
   Result<std::string> hash = sha256_file(model);
   if (!hash) return hash;
   read();  // Another process may have added to the file meanwhile.
-  entries_[key_of(model)] = {state->size, state->changed, *hash};
+  entries_[key_of(model)] = {state->size, state->changed, *hash, ""};
   save();
   return hash;
+}
+
+Result<ModelHashes> HashCache::all(const fs::path& model) {
+  const auto state = state_of(model);
+  if (!state) return ModelHashes{};
+  const auto sha256 = known(model);
+  const std::string autov3 = sha256 ? entries_[key_of(model)].autov3 : "";
+  const Result<bool> has_autov3 = weights::has_tensor_hash(model);
+  if (!has_autov3) return has_autov3.error();
+  if (!sha256 || (*has_autov3 && autov3.empty())) return compute(model);
+  const Result<std::string> older = weights::webui_short_hash(model);
+  if (!older) return older.error();
+  return ModelHashes{.sha256 = *sha256, .autov3 = autov3, .older = *older};
+}
+
+Result<ModelHashes> HashCache::compute(const fs::path& model) {
+  const auto state = state_of(model);
+  if (!state) return ModelHashes{};
+  const Result<std::string> sha256 = sha256_file(model);
+  if (!sha256) return sha256.error();
+  const Result<std::string> autov3 = weights::tensor_hash(model);
+  if (!autov3) return autov3.error();
+  const Result<std::string> older = weights::webui_short_hash(model);
+  if (!older) return older.error();
+  read();  // Another process may have added to the file meanwhile.
+  entries_[key_of(model)] = {state->size, state->changed, *sha256, *autov3};
+  save();
+  return ModelHashes{.sha256 = *sha256, .autov3 = *autov3, .older = *older};
 }
 
 }  // namespace safelight::app

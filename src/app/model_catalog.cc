@@ -40,7 +40,15 @@ constexpr std::array kFolders = {
 // A tree that links or mounts make endless costs no more than this.
 constexpr int kMaxDepth = 6;
 constexpr size_t kMaxEntries = 100'000;
-constexpr std::string_view kEnding = ".safetensors";
+
+struct Ending {
+  std::string_view text;
+  bool anywhere;  ///< else only in a folder that says what it holds: other programs use these too
+};
+
+constexpr std::array kEndings = {Ending{".safetensors", true}, Ending{".gguf", true},
+                                 Ending{".ckpt", false},       Ending{".pt", false},
+                                 Ending{".pth", false},        Ending{".bin", false}};
 
 std::optional<ModelKind> kind_of_folder(const fs::path& folder) {
   const std::string name = ascii_lower(folder.filename().string());
@@ -50,9 +58,18 @@ std::optional<ModelKind> kind_of_folder(const fs::path& folder) {
   return std::nullopt;
 }
 
-bool is_model_file(const fs::path& path) {
+const Ending* ending_of(std::string_view name) {
+  const auto* found = std::find_if(kEndings.begin(), kEndings.end(), [&](const Ending& ending) {
+    return name.size() > ending.text.size() && name.ends_with(ending.text);
+  });
+  return found == kEndings.end() ? nullptr : found;
+}
+
+/// `said`: whether the folder says what it holds.
+bool is_model_file(const fs::path& path, bool said) {
   std::error_code ignored;
-  return path.extension() == kEnding && fs::is_regular_file(path, ignored);
+  const Ending* ending = ending_of(path.filename().string());
+  return ending != nullptr && (said || ending->anywhere) && fs::is_regular_file(path, ignored);
 }
 
 bool is_model_folder(const fs::path& path) {
@@ -77,9 +94,17 @@ uint64_t size_of(const fs::path& path) {
 }
 
 ModelEntry make_entry(const fs::path& path, ModelKind kind) {
-  const std::string name =
-      path.extension() == kEnding ? path.stem().string() : path.filename().string();
-  return {.name = name, .kind = kind, .path = path, .size = size_of(path)};
+  const std::string name = path.filename().string();
+  return {.name = std::string(without_model_ending(name)),
+          .kind = kind,
+          .path = path,
+          .size = size_of(path)};
+}
+
+/// Where a file comes among those of its name: the safer format first.
+size_t rank_of(const fs::path& path) {
+  const Ending* ending = ending_of(path.filename().string());
+  return ending == nullptr ? 0 : static_cast<size_t>(ending - kEndings.data());
 }
 
 /// The elements of a folder, sorted, hidden ones left out; empty when it cannot be read.
@@ -90,19 +115,24 @@ std::vector<fs::path> elements_of(const fs::path& folder) {
        entry.increment(failure)) {
     if (!entry->path().filename().string().starts_with('.')) elements.push_back(entry->path());
   }
-  std::sort(elements.begin(), elements.end());
+  std::sort(elements.begin(), elements.end(), [](const fs::path& a, const fs::path& b) {
+    const std::string left = a.filename().string(), right = b.filename().string();
+    const auto names = without_model_ending(left) <=> without_model_ending(right);
+    return names != 0 ? names < 0 : rank_of(a) < rank_of(b);
+  });
   return elements;
 }
 
-/// Adds the models of one kind in `folder` and below.
-void add_models(const fs::path& folder, ModelKind kind, int depth, std::vector<ModelEntry>& found) {
+/// Adds the models of one kind in `folder` and below; `said` as in is_model_file.
+void add_models(const fs::path& folder, ModelKind kind, bool said, int depth,
+                std::vector<ModelEntry>& found) {
   for (const fs::path& path : elements_of(folder)) {
     if (found.size() >= kMaxEntries) return;
     std::error_code ignored;
-    if (is_model_file(path) || is_model_folder(path)) {
+    if (is_model_file(path, said) || is_model_folder(path)) {
       found.push_back(make_entry(path, kind));
     } else if (depth > 0 && fs::is_directory(path, ignored)) {
-      add_models(path, kind, depth - 1, found);
+      add_models(path, kind, said, depth - 1, found);
     }
   }
 }
@@ -112,19 +142,13 @@ void add_root(const fs::path& root, std::vector<ModelEntry>& found) {
   for (const fs::path& path : elements_of(root)) {
     std::error_code ignored;
     if (const auto kind = kind_of_folder(path); kind && fs::is_directory(path, ignored)) {
-      add_models(path, *kind, kMaxDepth, found);
-    } else if (is_model_file(path) || is_model_folder(path)) {
+      add_models(path, *kind, true, kMaxDepth, found);
+    } else if (is_model_file(path, false) || is_model_folder(path)) {
       found.push_back(make_entry(path, ModelKind::kCheckpoint));
     } else if (fs::is_directory(path, ignored)) {
-      add_models(path, ModelKind::kCheckpoint, 0, found);
+      add_models(path, ModelKind::kCheckpoint, false, 0, found);
     }
   }
-}
-
-/// The name without the ending of a model file.
-std::string_view without_ending(std::string_view name) {
-  if (name.ends_with(kEnding)) name.remove_suffix(kEnding.size());
-  return name;
 }
 
 /// Splits SD WebUI's "name [abc123]" into both; the hash is empty when there is none.
@@ -158,6 +182,33 @@ std::string_view name_of(ModelKind kind) {
   return "unknown";
 }
 
+std::string_view folder_of(ModelKind kind) {
+  switch (kind) {
+    case ModelKind::kCheckpoint:
+      return "Stable-diffusion";
+    case ModelKind::kVae:
+      return "VAE";
+    case ModelKind::kLora:
+      return "Lora";
+    case ModelKind::kEmbedding:
+      return "embeddings";
+    case ModelKind::kControlNet:
+      return "ControlNet";
+    case ModelKind::kUpscaler:
+      return "ESRGAN";
+    case ModelKind::kDenoiser:
+      return "UNET";
+    case ModelKind::kTextEncoder:
+      return "Text-encoder";
+  }
+  return "";
+}
+
+std::string_view without_model_ending(std::string_view name) {
+  if (const Ending* ending = ending_of(name)) name.remove_suffix(ending->text.size());
+  return name;
+}
+
 ModelCatalog ModelCatalog::scan(const std::vector<fs::path>& roots) {
   ModelCatalog catalog;
   catalog.roots_ = roots;
@@ -166,7 +217,7 @@ ModelCatalog ModelCatalog::scan(const std::vector<fs::path>& roots) {
     if (fs::is_directory(root / "models", ignored)) {
       // An installation of SD WebUI keeps its embeddings beside `models`.
       add_root(root / "models", catalog.entries_);
-      add_models(root / "embeddings", ModelKind::kEmbedding, kMaxDepth, catalog.entries_);
+      add_models(root / "embeddings", ModelKind::kEmbedding, true, kMaxDepth, catalog.entries_);
     } else {
       add_root(root, catalog.entries_);
     }
@@ -179,6 +230,11 @@ ModelCatalog ModelCatalog::scan(const std::vector<fs::path>& roots) {
 }
 
 const ModelEntry* ModelCatalog::find_name(std::string_view name, ModelKind kind) const {
+  // The whole name of a file means it, even if there is a file of another format beside it.
+  for (const ModelEntry& entry : entries_) {
+    if (entry.kind == kind && entry.path.filename() == name) return &entry;
+  }
+  name = without_model_ending(name);
   const std::string lower = ascii_lower(name);
   const ModelEntry* without_case = nullptr;
   for (const ModelEntry& entry : entries_) {
@@ -208,10 +264,31 @@ Error ModelCatalog::not_found(std::string_view text, ModelKind kind) const {
           fmt::format("there is no {} '{}'; {}", name_of(kind), text, remedy)};
 }
 
+Result<ModelEntry> ModelCatalog::find(std::string_view name) const {
+  const ModelEntry* found = nullptr;
+  for (const ModelEntry& entry : entries_) {
+    const ModelEntry* same = find_name(name, entry.kind);
+    if (same == nullptr || same == found) continue;
+    if (found != nullptr) {
+      return Error{ErrorCode::kInvalidArgument,
+                   fmt::format("'{}' is a {} and a {}; say which by its path", name,
+                               name_of(found->kind), name_of(same->kind))};
+    }
+    found = same;
+  }
+  if (found != nullptr) return *found;
+  std::error_code ignored;
+  const auto at_path = std::find_if(entries_.begin(), entries_.end(), [&](const ModelEntry& entry) {
+    return fs::equivalent(entry.path, name, ignored);
+  });
+  if (at_path != entries_.end()) return *at_path;
+  return not_found(name, ModelKind::kCheckpoint);
+}
+
 Result<ModelEntry> ModelCatalog::find(std::string_view text, ModelKind kind,
                                       const HashCache& hashes) const {
   const auto [name, hash] = split_title(text);
-  if (const ModelEntry* entry = find_name(without_ending(name), kind)) {
+  if (const ModelEntry* entry = find_name(name, kind)) {
     if (hash.empty()) return *entry;
     const auto known = hashes.known(entry->path);
     if (!known || known->starts_with(hash)) return *entry;

@@ -26,7 +26,13 @@ enum class ModelKind {
 
 std::string_view name_of(ModelKind kind);  ///< "checkpoint", "vae", "lora", ...
 
-/// A model that was found: a .safetensors file or a folder in diffusers' layout.
+/// The folder for models of a kind, as SD.Next names it: "Stable-diffusion", "VAE", "Lora", ...
+std::string_view folder_of(ModelKind kind);
+
+/// `name` without the ending of a model file, if it has one.
+std::string_view without_model_ending(std::string_view name);
+
+/// A model that was found: a file of safetensors, GGUF or torch, or a folder in diffusers' layout.
 struct ModelEntry {
   std::string name;  ///< the file's name without its ending, or the folder's
   ModelKind kind = ModelKind::kCheckpoint;
@@ -51,6 +57,10 @@ class ModelCatalog {
   /// file's SHA-256, or the path of a file or folder. Errors: kNotFound naming the nearest model,
   /// or the roots when there is none; also when `hashes` knows that the title means another file.
   Result<ModelEntry> find(std::string_view text, ModelKind kind, const HashCache& hashes) const;
+
+  /// The model of any kind that `name` means. Errors: kNotFound; kInvalidArgument when models of
+  /// several kinds have the name.
+  Result<ModelEntry> find(std::string_view name) const;
 
  private:
   const ModelEntry* find_name(std::string_view name, ModelKind kind) const;

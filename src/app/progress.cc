@@ -26,7 +26,8 @@ std::string duration_text(double seconds) {
 }
 
 /// "3.20 it/s", or "4.10 s/it" when a step takes longer than a second.
-std::string speed_text(double per_second) {
+std::string speed_text(double per_second, std::string_view unit) {
+  if (unit != "step") return fmt::format("{:.1f} {}/s", per_second, unit);
   return per_second >= 1 ? fmt::format("{:.2f} it/s", per_second)
                          : fmt::format("{:.2f} s/it", 1 / per_second);
 }
@@ -49,11 +50,11 @@ int terminal_width(std::FILE* stream) {
 std::string progress_text(const ProgressState& state, double seconds, int width) {
   std::string text;
   if (state.pictures > 1) text += fmt::format("batch {}/{}  ", state.picture, state.pictures);
-  text += fmt::format("step {}/{}", state.step, state.steps);
+  text += fmt::format("{} {}/{}", state.unit, state.step, state.steps);
   const int64_t done = steps_done(state), total = state.pictures * state.steps;
   if (done > 0 && seconds > 0) {
     const double per_second = static_cast<double>(done) / seconds;
-    text += fmt::format("  {}  ETA {}", speed_text(per_second),
+    text += fmt::format("  {}  ETA {}", speed_text(per_second, state.unit),
                         duration_text(static_cast<double>(total - done) / per_second));
   }
   constexpr int kMaxCells = 30, kMinCells = 8;

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <cstdio>
 #include <string>
+#include <string_view>
 
 namespace safelight::app {
 
@@ -10,6 +11,7 @@ namespace safelight::app {
 struct ProgressState {
   int64_t picture = 1, pictures = 1;  ///< which batch of how many, from 1
   int64_t step = 0, steps = 0;        ///< steps done of this batch
+  std::string_view unit = "step";     ///< what is counted
 };
 
 /// How progress reads after `seconds` of work, at most `width` columns wide: with a bar where there

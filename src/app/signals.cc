@@ -36,6 +36,8 @@ void end_on_signals() {
   for (const int signal : {SIGINT, SIGTERM}) ::sigaction(signal, &action, nullptr);
 }
 
+bool end_is_wanted() { return pending_signal != 0; }
+
 UninterruptedWrite::UninterruptedWrite() { ++writes_under_way; }
 
 UninterruptedWrite::~UninterruptedWrite() {

@@ -17,4 +17,8 @@ class UninterruptedWrite {
   UninterruptedWrite& operator=(const UninterruptedWrite&) = delete;
 };
 
+/// Whether a signal waits for an UninterruptedWrite: work that takes long gives up then, and leaves
+/// no half of a file.
+bool end_is_wanted();
+
 }  // namespace safelight::app

@@ -20,7 +20,8 @@ uint64_t size_of(const fs::path& path) {
   }
   uint64_t total = 0;
   for (const auto& entry : fs::recursive_directory_iterator(path, ignored)) {
-    if (entry.path().extension() == ".safetensors") total += size_of(entry.path());
+    const fs::path ending = entry.path().extension();
+    if (ending == ".safetensors" || ending == ".bin") total += size_of(entry.path());
   }
   return total;
 }

@@ -116,6 +116,15 @@ json::array upscalers() {
                        {"scale", 1}}};
 }
 
+/// As SD.Next calls it: a file's ending; a folder is diffusers'.
+std::string format_of(const ModelInfo& model) {
+  const std::string ending = model.path.extension().string();
+  for (const char* known : {".safetensors", ".gguf", ".ckpt", ".pt", ".pth", ".bin"}) {
+    if (ending == known) return ending.substr(1);
+  }
+  return "diffusers";
+}
+
 json::object sd_model(const ModelInfo& model) {
   const bool hashed = !model.sha256.empty();
   return {
@@ -124,7 +133,7 @@ json::object sd_model(const ModelInfo& model) {
       {"hash", hashed ? json::value(model.sha256.substr(0, 10)) : json::value()},
       {"sha256", hashed ? json::value(model.sha256) : json::value()},
       {"filename", model.path.string()},
-      {"type", model.path.extension() == ".safetensors" ? "safetensors" : "diffusers"},
+      {"type", format_of(model)},
       {"config", nullptr},
   };
 }

@@ -4,6 +4,8 @@
 #include <memory>
 #include <string>
 
+#include "app/library.h"
+#include "app/verbs/model_files.h"
 #include "app/verbs/verbs.h"
 
 namespace safelight::app {
@@ -13,14 +15,28 @@ struct Options {
   std::string file;
   bool json = false;
   bool tensors = false;
+  bool hash = false;
 };
+
+/// What is known of the file's hashes, or with --hash all of them.
+Result<ModelHashes> hashes_of(const Options& options) {
+  const Result<Library> library = open_library({});
+  if (!library) return library.error();
+  HashCache hashes = library->hashes;
+  if (options.hash || hashes.known(options.file)) return hashes.all(options.file);
+  return ModelHashes{};
+}
 
 Status run(const Options& options) {
   const Result<weights::FileReport> report =
       weights::inspect(options.file, {.list_tensors = options.tensors});
   if (!report) return report.error();
-  if (options.json) return print_out(boost::json::serialize(weights::to_json(*report)) + "\n");
-  return print_out(weights::to_text(*report));
+  const Result<ModelHashes> hashes = hashes_of(options);
+  if (!hashes) return hashes.error();
+  if (!options.json) return print_out(weights::to_text(*report) + hashes_text(*hashes));
+  boost::json::object object = weights::to_json(*report);
+  if (!hashes->sha256.empty()) object["hashes"] = hashes_json(*hashes);
+  return print_out(boost::json::serialize(object) + "\n");
 }
 
 }  // namespace
@@ -31,10 +47,12 @@ Verb add_inspect(CLI::App& root) {
       "inspect", "Say what a model file is: family, components, precision, size, metadata");
   command
       ->add_option("FILE", options->file,
-                   "A .safetensors file, a .safetensors.index.json or a diffusers folder")
+                   "A file of safetensors, GGUF or torch, a .safetensors.index.json or a diffusers "
+                   "folder")
       ->required()
       ->type_name("FILE");
   command->add_flag("--json", options->json, "Print the report as JSON");
+  command->add_flag("--hash", options->hash, "Compute its hashes, which takes reading it whole");
   command->add_flag("--tensors", options->tensors, "List every tensor");
   return {command, [options] { return run(*options); }};
 }

@@ -8,6 +8,7 @@
 #include <string>
 
 #include "app/library.h"
+#include "app/verbs/model_files.h"
 #include "app/verbs/verbs.h"
 #include "weights/inspect.h"
 
@@ -84,16 +85,25 @@ Status run(const Options& options) {
 
 Verb add_models(CLI::App& root) {
   auto options = std::make_shared<Options>();
-  CLI::App* command = root.add_subcommand("models", "List the models that were found");
+  CLI::App* command =
+      root.add_subcommand("models", "List the models that were found; add, check and remove them");
   command->add_flag("--json", options->json, "Print the list as JSON");
   command
-      ->add_option("--models-dir", options->models_dirs,
-                   "A further folder of models, laid out as SD.Next's, SD WebUI's or ComfyUI's")
+      ->add_option(
+          "--models-dir", options->models_dirs,
+          "A further folder of models, laid out as SD.Next's, SD WebUI's or ComfyUI's; add "
+          "puts models into the first")
       ->type_name("DIR")
       ->allow_extra_args(false);
   // `safelight models list` says the same.
   command->add_subcommand("list", "List the models (the default)")->fallthrough();
-  return {command, [options] { return run(*options); }};
+  const std::vector<Verb> others = add_model_files(*command, {options, &options->models_dirs});
+  return {command, [options, others] {
+            for (const Verb& verb : others) {
+              if (verb.command->parsed()) return verb.run();
+            }
+            return run(*options);
+          }};
 }
 
 }  // namespace safelight::app

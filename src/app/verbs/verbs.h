@@ -19,6 +19,7 @@ Verb add_generate(CLI::App& root);
 Verb add_worker(CLI::App& root);
 Verb add_serve(CLI::App& root);
 Verb add_inspect(CLI::App& root);
+Verb add_convert(CLI::App& root);
 Verb add_read_info(CLI::App& root);
 Verb add_models(CLI::App& root);
 Verb add_samplers(CLI::App& root);

@@ -70,5 +70,27 @@ TEST(HashCache, FoldersHaveNoHashAndMissingFilesNeither) {
   EXPECT_EQ(cache.sha256(folder / "missing").value(), "");
 }
 
+TEST(HashCache, KnowsAllHashesOfAModel) {
+  const Folder folder;
+  const std::string header("\x02\0\0\0\0\0\0\0{}", 10);
+  const auto model = folder.put("m.safetensors", header + "abc");
+  const auto file = folder / "hashes.json";
+  const ModelHashes computed = HashCache(file).all(model).value();
+  EXPECT_EQ(computed.autov3, kAbc);
+  EXPECT_EQ(computed.older, std::string(kEmpty).substr(0, 8));
+  EXPECT_EQ(HashCache(file).known(model), computed.sha256);
+  // They are remembered, also by a cache that knew only the first.
+  std::string text = read_file(file).value();
+  text.replace(text.find(kAbc), 4, "ffff");
+  folder.put("hashes.json", text);
+  EXPECT_EQ(HashCache(file).all(model)->autov3.substr(0, 4), "ffff");
+  EXPECT_EQ(HashCache(file).compute(model)->autov3, kAbc);
+  const auto other = folder.put("m.ckpt", "abc");
+  ASSERT_TRUE(HashCache(file).sha256(other));
+  EXPECT_EQ(HashCache(file).all(other)->sha256, kAbc);
+  EXPECT_EQ(HashCache(file).all(other)->autov3, "");
+  EXPECT_EQ(HashCache(file).all(folder.path())->sha256, "");
+}
+
 }  // namespace
 }  // namespace safelight::app

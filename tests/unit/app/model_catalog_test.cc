@@ -36,6 +36,52 @@ TEST(ModelCatalog, ReadsSdNextsLayout) {
   EXPECT_EQ(catalog.entries()[1].size, 6U);  // "{}" and the four bytes of weights
 }
 
+TEST(ModelCatalog, TakesOtherFormatsWhereTheFolderSaysWhatTheyAre) {
+  const Folder root;
+  root.put("top.gguf", "");
+  root.put("top.ckpt", "");
+  root.put("own/inside.pt", "");
+  root.put("Stable-diffusion/old.ckpt", "");
+  root.put("Stable-diffusion/notes.txt", "");
+  root.put("embeddings/word.pt", "");
+  root.put("embeddings/other.bin", "");
+  root.put("ESRGAN/x4.pth", "");
+  root.put("UNET/flux.gguf", "");
+  EXPECT_EQ(listed(ModelCatalog::scan({root.path()})),
+            (Names{"checkpoint:old", "checkpoint:top", "embedding:other", "embedding:word",
+                   "upscaler:x4", "denoiser:flux"}));
+}
+
+TEST(ModelCatalog, OfSeveralFormatsTheSaferOneUnlessTheEndingIsNamed) {
+  const Folder root;
+  root.put("Stable-diffusion/a.ckpt", "");
+  root.put("Stable-diffusion/a.gguf", "");
+  root.put("Stable-diffusion/a.safetensors", "");
+  const ModelCatalog catalog = ModelCatalog::scan({root.path()});
+  const HashCache hashes(root / "hashes.json");
+  const auto found = [&](const char* name) {
+    return catalog.find(name, ModelKind::kCheckpoint, hashes)->path.filename().string();
+  };
+  EXPECT_EQ(found("a"), "a.safetensors");
+  EXPECT_EQ(found("a.ckpt"), "a.ckpt");
+  EXPECT_EQ(found("a.gguf"), "a.gguf");
+  EXPECT_EQ(found("A.pt"), "a.safetensors");
+}
+
+TEST(ModelCatalog, FindsModelsOfAnyKindThatOneNameMeans) {
+  const Folder root;
+  const auto lora = root.put("Lora/style.safetensors", "");
+  root.put("Lora/both.safetensors", "");
+  root.put("VAE/both.safetensors", "");
+  const ModelCatalog catalog = ModelCatalog::scan({root.path()});
+  EXPECT_EQ(catalog.find("style")->kind, ModelKind::kLora);
+  EXPECT_EQ(catalog.find(lora.string())->kind, ModelKind::kLora);
+  EXPECT_EQ(catalog.find("both").error().message,
+            "'both' is a vae and a lora; say which by its path");
+  EXPECT_EQ(catalog.find((root / "VAE/both.safetensors").string())->kind, ModelKind::kVae);
+  EXPECT_EQ(catalog.find("stile").error().code, ErrorCode::kNotFound);
+}
+
 TEST(ModelCatalog, ReadsAnInstallationOfSdWebUi) {
   const Folder root;
   root.put("models/Stable-diffusion/one.safetensors", "");
