@@ -7,6 +7,7 @@
 #include <atomic>
 #include <boost/json/serialize.hpp>
 #include <boost/json/string.hpp>
+#include <functional>
 #include <memory>
 #include <optional>
 
@@ -102,6 +103,8 @@ class Program {
   void run() { server_->run(); }
   /// From any thread: lets what runs end within the grace, then run() returns.
   void end();
+  /// From any thread, once it has started: reads the certificate again.
+  void reload_tls();
   std::string url() const { return server_->url(); }
 
  private:
@@ -193,17 +196,32 @@ void Program::end() {
   server_->stop(grace);
 }
 
+void Program::reload_tls() {
+  if (Status read = server_->reload_tls(); !read) {
+    spdlog::error("the old certificate stays: {}", read.error().message);
+  } else {
+    spdlog::info("the certificate was read again");
+  }
+}
+
 }  // namespace
 
 Status run_server(const ServerSettings& settings, Library library, const Texts& notes) {
   for (const std::string& note : notes) spdlog::warn("{}", note);
   Program program(settings, server_folders(settings, library.paths));
   std::atomic<bool> started = false;
-  const Termination termination([&] {
+  const auto end = [&] {
     // A signal that comes before the server runs has nothing to wait for.
     if (!started) ::_exit(error_info(ErrorCode::kCancelled).exit_status);
     program.end();
-  });
+  };
+  std::function<void()> reload;
+  if (!settings.tls_certificate.empty()) {
+    reload = [&] {
+      if (started) program.reload_tls();
+    };
+  }
+  const Termination termination(end, reload);
   if (Status ready = program.start(std::move(library)); !ready) return ready;
   started = true;
   if (Status said = print_out(program.url() + "\n"); !said) return said;

@@ -21,6 +21,13 @@ ip::address_v6::bytes_type as_bytes(const ip::address& address) {
   return ip::make_address_v6(ip::v4_mapped, address.to_v4()).to_bytes();
 }
 
+/// An element of X-Forwarded-For, which may carry a port: "1.2.3.4:80", "[::1]:80".
+std::string_view without_port(std::string_view text) {
+  if (text.starts_with('[')) return text.substr(1, std::min(text.find(']'), text.size()) - 1);
+  if (std::count(text.begin(), text.end(), ':') == 1) return text.substr(0, text.find(':'));
+  return text;
+}
+
 bool is_hex(std::string_view text) {
   return text.find_first_not_of("0123456789abcdef") == std::string_view::npos;
 }
@@ -79,7 +86,7 @@ std::string forwarded_client(const TrustedProxies& proxies, std::string_view for
     const size_t begin = comma == std::string_view::npos ? 0 : comma + 1;
     boost::system::error_code failure;
     const ip::address address =
-        ip::make_address(std::string(trimmed(forwarded_for.substr(begin))), failure);
+        ip::make_address(std::string(without_port(trimmed(forwarded_for.substr(begin)))), failure);
     if (failure) break;
     client = address.to_string();
     if (!proxies.contains(address) || comma == std::string_view::npos) break;

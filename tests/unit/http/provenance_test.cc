@@ -35,6 +35,9 @@ TEST(Provenance, TheClientIsTheLastThatNoProxyIs) {
   EXPECT_EQ(forwarded_client(proxies, "10.0.0.3, 10.0.0.2", "10.0.0.1"), "10.0.0.3");
   EXPECT_EQ(forwarded_client(proxies, "1.2.3.4, nonsense", "10.0.0.1"), "10.0.0.1");
   EXPECT_EQ(forwarded_client(proxies, ",,", "10.0.0.1"), "10.0.0.1");
+  EXPECT_EQ(forwarded_client(proxies, "1.2.3.4:5678", "10.0.0.1"), "1.2.3.4");
+  EXPECT_EQ(forwarded_client(proxies, "[2001:db8::1]:443", "10.0.0.1"), "2001:db8::1");
+  EXPECT_EQ(forwarded_client(proxies, "[", "10.0.0.1"), "10.0.0.1");
 }
 
 TEST(Provenance, RequestIdsAreShortAndPlain) {
