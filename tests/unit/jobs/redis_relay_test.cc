@@ -6,6 +6,7 @@
 #include <csignal>
 #include <functional>
 
+#include "base/log.h"
 #include "unit/jobs/redis_server.h"
 
 namespace safelight::jobs {
@@ -94,6 +95,7 @@ class RedisRelayTest : public testing::Test {
  protected:
   void SetUp() override {
     if (!RedisServer::installed()) GTEST_SKIP() << "/usr/bin/redis-server is not installed";
+    ASSERT_TRUE(init_logging("off"));  // made before the threads that use it
     server_ = std::make_unique<RedisServer>();
     front_ = std::make_unique<Process>(*server_);
     machine_ = std::make_unique<Process>(*server_);
