@@ -40,11 +40,9 @@ Result<http::AuthSettings> auth_settings(const ServerSettings& settings,
   http::AuthSettings auth;
   auth.address = settings.listen;
   auth.port = static_cast<uint16_t>(settings.port);
-  auth.subpath = settings.subpath;
   auth.keys_file = folders.data / "keys.json";
   auth.allowed_hosts = settings.allowed_hosts;
   auth.cors_origins = settings.cors_origins;
-  auth.trusted_proxies = settings.trusted_proxies;
   if (settings.rate_limit) auth.rate_per_minute = static_cast<double>(*settings.rate_limit);
   for (const std::string& text : settings.auth) {
     auto users = http::parse_users(text);
@@ -76,6 +74,7 @@ http::ServerOptions server_options(const ServerSettings& settings) {
   options.max_connections = static_cast<size_t>(settings.max_connections);
   options.cors_origins = settings.cors_origins;
   options.subpath = settings.subpath;
+  options.trusted_proxies = settings.trusted_proxies;
   if (!settings.tls_certificate.empty()) {
     options.tls = http::TlsFiles{expand_home(settings.tls_certificate, process_environment),
                                  expand_home(settings.tls_key, process_environment)};

@@ -24,6 +24,7 @@ Verb add_read_info(CLI::App& root);
 Verb add_models(CLI::App& root);
 Verb add_samplers(CLI::App& root);
 Verb add_devices(CLI::App& root);
+Verb add_keys(CLI::App& root);
 Verb add_completion(CLI::App& root);
 /// Hidden: what the completion scripts call.
 Verb add_complete(CLI::App& root);

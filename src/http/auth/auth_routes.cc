@@ -92,8 +92,9 @@ Reply see_other(std::string location) {
 
 void set_cookies(Reply& reply, const Exchange& exchange, const AuthService& auth,
                  const AuthService::OpenedSession& session, int64_t seconds) {
-  const std::string rest = fmt::format("; Path=/; Max-Age={}; SameSite=Strict{}", seconds,
-                                       auth.secure(exchange) ? "; Secure" : "");
+  const std::string rest =
+      fmt::format("; Path=/; Max-Age={}; SameSite=Strict{}", seconds,
+                  exchange.base_url().starts_with("https://") ? "; Secure" : "");
   reply.headers.emplace_back(
       "Set-Cookie", fmt::format("{}={}; HttpOnly{}", auth.session_cookie(), session.token, rest));
   reply.headers.emplace_back("Set-Cookie",

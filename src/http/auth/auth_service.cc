@@ -7,7 +7,7 @@
 #include <ctime>
 
 #include "base/log.h"
-#include "base/text.h"
+#include "http/auth/address.h"
 #include "http/auth/exposure.h"
 
 namespace safelight::http {
@@ -17,6 +17,13 @@ constexpr double kDefaultPerMinute = 300;
 
 std::string whole_seconds(double seconds) {
   return fmt::format("{:.0f}", std::max(0.0, std::ceil(seconds)));
+}
+
+/// The subpath under which the client reached the server: "/sd", or nothing.
+std::string prefix_of(const Exchange& exchange) {
+  const std::string url = exchange.base_url();
+  const size_t slash = url.find('/', url.find("://") + 3);
+  return slash == std::string::npos ? "" : url.substr(slash);
 }
 
 /// A decoded path as it may stand in a query.
@@ -40,16 +47,6 @@ std::vector<std::pair<std::string, std::string>> rate_headers(const RateLimiter:
           {"RateLimit-Reset", whole_seconds(rate.reset)}};
 }
 
-Result<std::vector<Network>> parse_networks(const std::vector<std::string>& texts) {
-  std::vector<Network> networks;
-  for (const std::string& text : texts) {
-    Result<Network> network = parse_network(trimmed(text));
-    if (!network) return network.error().in("trusted_proxies");
-    networks.push_back(*network);
-  }
-  return networks;
-}
-
 }  // namespace
 
 AuthService::Refusal AuthService::too_fast(const RateLimiter::Verdict& rate) {
@@ -63,21 +60,18 @@ AuthService::Refusal AuthService::too_fast(const RateLimiter::Verdict& rate) {
 Result<std::unique_ptr<AuthService>> AuthService::make(AuthSettings settings, AuthClocks clocks) {
   if (!clocks.steady) clocks.steady = [] { return std::chrono::steady_clock::now(); };
   if (!clocks.wall) clocks.wall = [] { return static_cast<int64_t>(std::time(nullptr)); };
-  Result<std::vector<Network>> trusted = parse_networks(settings.trusted_proxies);
-  if (!trusted) return trusted.error();
   Result<std::unique_ptr<PasswordBook>> passwords = PasswordBook::make(settings.users);
   if (!passwords) return passwords.error();
-  std::unique_ptr<AuthService> service(new AuthService(std::move(settings), std::move(clocks),
-                                                       std::move(*trusted), std::move(*passwords)));
+  std::unique_ptr<AuthService> service(
+      new AuthService(std::move(settings), std::move(clocks), std::move(*passwords)));
   if (Status read = service->keys_.refresh(); !read) return read.error();
   return service;
 }
 
-AuthService::AuthService(AuthSettings settings, AuthClocks clocks, std::vector<Network> trusted,
+AuthService::AuthService(AuthSettings settings, AuthClocks clocks,
                          std::unique_ptr<PasswordBook> passwords)
     : settings_(std::move(settings)),
       clocks_(std::move(clocks)),
-      trusted_(std::move(trusted)),
       origins_(settings_),
       passwords_(std::move(passwords)),
       always_(settings_.always || !passwords_->empty() || !is_local(settings_.address)),
@@ -88,21 +82,6 @@ AuthService::AuthService(AuthSettings settings, AuthClocks clocks, std::vector<N
       wrong_passwords_(settings_.wrong_passwords_per_minute) {}
 
 bool AuthService::required() const { return always_ || keys_.any(); }
-
-AuthService::Caller AuthService::caller(const Exchange& exchange) const {
-  const std::string_view peer = exchange.client_address();
-  Caller caller{client_address(peer, exchange.header("X-Forwarded-For"), trusted_),
-                std::string(exchange.header("Host"))};
-  const std::string_view forwarded = exchange.header("X-Forwarded-Host");
-  if (caller.address != peer && !forwarded.empty()) caller.host = forwarded;
-  return caller;
-}
-
-bool AuthService::secure(const Exchange& exchange) const {
-  if (exchange.base_url().starts_with("https://")) return true;
-  const bool proxied = caller(exchange).address != exchange.client_address();
-  return proxied && ascii_lower(exchange.header("X-Forwarded-Proto")) == "https";
-}
 
 Awaitable<Admission> AuthService::admit(Exchange& exchange, const Route& route) {
   try {
@@ -122,12 +101,11 @@ Awaitable<Admission> AuthService::decide(Exchange& exchange, const Route& route)
     admission.refusal = refuse(exchange, route, refusal);
     return admission;
   };
-  const Caller from = caller(exchange);
-  if (auto refusal = check_source(exchange, route, from)) co_return refuse_by(*refusal);
+  if (auto refusal = check_source(exchange, route)) co_return refuse_by(*refusal);
   co_await refresh_keys(exchange);
   const bool limited = required() || settings_.rate_per_minute.has_value();
   const double cost = limited ? route.options.rate_cost : 0;
-  const std::string address = limit_key(from.address);
+  const std::string address = limit_key(exchange.client_address());
   const RateLimiter::Verdict rate = by_address_.take(address, cost, clocks_.steady());
   admission.headers = rate_headers(rate);
   if (!rate.allowed) co_return refuse_by(too_fast(rate));
@@ -153,9 +131,8 @@ Awaitable<Admission> AuthService::decide(Exchange& exchange, const Route& route)
 }
 
 std::optional<AuthService::Refusal> AuthService::check_source(const Exchange& exchange,
-                                                              const Route& route,
-                                                              const Caller& caller) const {
-  const auto fault = origins_.check({.host = caller.host,
+                                                              const Route& route) const {
+  const auto fault = origins_.check({.host = exchange.header("Host"),
                                      .origin = exchange.header("Origin"),
                                      .site = exchange.header("Sec-Fetch-Site"),
                                      .changes = changes_state(exchange.method()),
@@ -200,9 +177,11 @@ Reply AuthService::refuse(const Exchange& exchange, const Route& route,
   const bool page =
       mode == "navigate" || (mode.empty() && exchange.header("Accept").starts_with("text/html"));
   if (page && exchange.method() == "GET") {
+    // Without scheme and host, which a proxy may have changed.
+    const std::string prefix = prefix_of(exchange);
     return {.status = 303,
-            .headers = {{"Location", fmt::format("{}/login?next={}{}", settings_.subpath,
-                                                 settings_.subpath, encoded(exchange.path()))},
+            .headers = {{"Location", fmt::format("{}/login?next={}{}", prefix, prefix,
+                                                 encoded(exchange.path()))},
                         {"Cache-Control", "no-store"}}};
   }
   // Asked for Basic, a browser would interrupt a page's own requests with a window of its own.

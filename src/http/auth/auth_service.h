@@ -9,7 +9,6 @@
 #include <string_view>
 #include <vector>
 
-#include "http/auth/address.h"
 #include "http/auth/auth_settings.h"
 #include "http/auth/credentials.h"
 #include "http/auth/key_store.h"
@@ -62,8 +61,6 @@ class AuthService final : public Gatekeeper {
 
   std::string session_cookie() const;  ///< names: a host's servers on other ports have others
   std::string csrf_cookie() const;
-  /// Whether the client's connection is encrypted, to us or to a trusted proxy.
-  bool secure(const Exchange& exchange) const;
 
  private:
   struct Refusal {
@@ -71,17 +68,10 @@ class AuthService final : public Gatekeeper {
     int status = 0;  ///< by the error's code when 0
     double retry_after = 0;
   };
-  /// Where a request comes from, after the words of trusted proxies.
-  struct Caller {
-    std::string address, host;
-  };
-  AuthService(AuthSettings settings, AuthClocks clocks, std::vector<Network> trusted,
-              std::unique_ptr<PasswordBook> passwords);
+  AuthService(AuthSettings settings, AuthClocks clocks, std::unique_ptr<PasswordBook> passwords);
 
   Awaitable<Admission> decide(Exchange& exchange, const Route& route);
-  Caller caller(const Exchange& exchange) const;
-  std::optional<Refusal> check_source(const Exchange& exchange, const Route& route,
-                                      const Caller& caller) const;
+  std::optional<Refusal> check_source(const Exchange& exchange, const Route& route) const;
   std::optional<Refusal> check_rights(const Exchange& exchange, const Route& route,
                                       const Identity& identity) const;
   static Refusal too_fast(const RateLimiter::Verdict& rate);
@@ -97,7 +87,6 @@ class AuthService final : public Gatekeeper {
 
   const AuthSettings settings_;
   const AuthClocks clocks_;
-  const std::vector<Network> trusted_;
   const OriginPolicy origins_;
   const std::unique_ptr<PasswordBook> passwords_;
   const bool always_;  ///< credentials are needed whatever keys there are

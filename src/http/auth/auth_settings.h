@@ -25,14 +25,12 @@ struct UserSettings {
 struct AuthSettings {
   std::string address = "127.0.0.1";  ///< that the server is bound to
   uint16_t port = 7860;
-  std::string subpath;  ///< ServerOptions::subpath
   std::vector<UserSettings> users;
   std::filesystem::path keys_file;  ///< <data_dir>/keys.json; need not exist
   bool always = false;              ///< ask for credentials also on loopback without users and keys
 
-  std::vector<std::string> allowed_hosts;    ///< names in the Host header, besides the obvious ones
-  std::vector<std::string> cors_origins;     ///< pages elsewhere that may call: "https://host:port"
-  std::vector<std::string> trusted_proxies;  ///< "10.0.0.0/8", "::1": whose X-Forwarded-* count
+  std::vector<std::string> allowed_hosts;  ///< names in the Host header, besides the obvious ones
+  std::vector<std::string> cors_origins;   ///< pages elsewhere that may call: "https://host:port"
 
   /// Requests a minute of a principal, and of an address; 0: no limit. When not given: 300 where
   /// credentials are asked for, else no limit.

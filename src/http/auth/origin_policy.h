@@ -11,7 +11,7 @@ namespace safelight::http {
 
 /// What of a request's head tells whether a browser sent it for a page of ours.
 struct RequestSource {
-  std::string_view host;    ///< Host, or what a trusted proxy says that it was
+  std::string_view host;    ///< Host
   std::string_view origin;  ///< Origin
   std::string_view site;    ///< Sec-Fetch-Site
   bool changes = false;     ///< not GET, HEAD or OPTIONS

@@ -5,6 +5,7 @@
 #include <boost/asio/use_awaitable.hpp>
 
 #include "base/log.h"
+#include "http/auth/address.h"
 #include "http/auth/auth_service.h"
 
 // The part of AuthService that finds out who asks.
@@ -108,7 +109,7 @@ Awaitable<Result<AuthService::Identity>> AuthService::identify_user(Exchange& ex
 
 Awaitable<Result<bool>> AuthService::check_password(Exchange& exchange,
                                                     const BasicCredentials& credentials) {
-  const std::string address = caller(exchange).address;
+  const std::string address(exchange.client_address());
   const std::string from = limit_key(address);
   // Paid before the check, so that many at once do not all get one; a right password is free.
   const auto budget = wrong_passwords_.take(from, 1, clocks_.steady());

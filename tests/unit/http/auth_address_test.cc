@@ -11,49 +11,12 @@
 namespace safelight::http {
 namespace {
 
-std::vector<Network> networks(std::initializer_list<const char*> texts) {
-  std::vector<Network> parsed;
-  for (const char* text : texts) parsed.push_back(*parse_network(text));
-  return parsed;
-}
-
 TEST(Address, LoopbackIsByNumber) {
   for (const char* local : {"127.0.0.1", "127.8.9.10", "::1", "::ffff:127.0.0.1", "localhost"})
     EXPECT_TRUE(is_local(local)) << local;
   for (const char* other : {"0.0.0.0", "::", "192.168.1.5", "128.0.0.1", "::2",
                             "localhost.evil.com", "127.0.0.1.evil.com", "", "127.1", "0x7f000001"})
     EXPECT_FALSE(is_local(other)) << other;
-}
-
-TEST(Address, NetworksHoldWhatTheySay) {
-  const Network ten = *parse_network("10.0.0.0/8");
-  EXPECT_TRUE(ten.contains(*parse_address("10.255.3.4")));
-  EXPECT_TRUE(ten.contains(*parse_address("::ffff:10.1.1.1")));
-  EXPECT_FALSE(ten.contains(*parse_address("11.0.0.0")));
-  EXPECT_FALSE(ten.contains(*parse_address("a00::")));
-  EXPECT_TRUE(parse_network("0.0.0.0/0")->contains(*parse_address("8.8.8.8")));
-  EXPECT_FALSE(parse_network("0.0.0.0/0")->contains(*parse_address("2001:db8::1")));
-  EXPECT_TRUE(parse_network("192.0.2.7")->contains(*parse_address("192.0.2.7")));
-  EXPECT_FALSE(parse_network("192.0.2.7")->contains(*parse_address("192.0.2.6")));
-  EXPECT_TRUE(parse_network("fd00::/9")->contains(*parse_address("fd7f::1")));
-  EXPECT_FALSE(parse_network("fd00::/9")->contains(*parse_address("fd80::1")));
-  for (const char* bad :
-       {"", "10.0.0.0/", "10.0.0.0/33", "10.0.0.0/-1", "::/129", "proxy", "1/8", "10.0.0.0/8 "})
-    EXPECT_FALSE(parse_network(bad).ok()) << bad;
-}
-
-TEST(Address, ForwardedForCountsFromTrustedProxiesOnly) {
-  const auto trusted = networks({"127.0.0.1", "10.0.0.0/8"});
-  EXPECT_EQ(client_address("203.0.113.9", "1.2.3.4", trusted), "203.0.113.9");
-  EXPECT_EQ(client_address("127.0.0.1", "", trusted), "127.0.0.1");
-  EXPECT_EQ(client_address("127.0.0.1", "1.2.3.4", trusted), "1.2.3.4");
-  EXPECT_EQ(client_address("127.0.0.1", "1.2.3.4", {}), "127.0.0.1");
-  // What the client wrote itself stands first; the proxies add behind it.
-  EXPECT_EQ(client_address("127.0.0.1", "6.6.6.6, 1.2.3.4, 10.0.0.7", trusted), "1.2.3.4");
-  EXPECT_EQ(client_address("127.0.0.1", "1.2.3.4:5678", trusted), "1.2.3.4");
-  EXPECT_EQ(client_address("127.0.0.1", "[2001:db8::1]:443", trusted), "2001:db8::1");
-  EXPECT_EQ(client_address("127.0.0.1", "1.2.3.4, unknown", trusted), "127.0.0.1");
-  EXPECT_EQ(client_address("127.0.0.1", ",,", trusted), "127.0.0.1");
 }
 
 TEST(Address, LimitsCountNetworksOfIpv6) {

@@ -50,6 +50,10 @@ class FakeExchange final : public Exchange {
     scheme_ = "https";
     return *this;
   }
+  FakeExchange& under(std::string subpath) {
+    prefix_ = std::move(subpath);
+    return *this;
+  }
   FakeExchange& goes_away_after(size_t count) {
     parts_read_ = count;
     return *this;
@@ -74,7 +78,9 @@ class FakeExchange final : public Exchange {
   const api::Principal& principal() const override { return principal_; }
   const std::string& request_id() const override { return request_id_; }
   std::string_view client_address() const override { return address_; }
-  std::string base_url() const override { return scheme_ + "://" + std::string(header("Host")); }
+  std::string base_url() const override {
+    return scheme_ + "://" + std::string(header("Host")) + prefix_;
+  }
 
   Awaitable<ReplyStream*> stream(Reply head) override {
     stream_.exchange = this;
@@ -104,7 +110,7 @@ class FakeExchange final : public Exchange {
     }
   };
 
-  std::string method_, path_, body_;
+  std::string method_, path_, body_, prefix_;
   std::string address_ = "127.0.0.1", scheme_ = "http";
   std::string request_id_ = "test-request";
   std::map<std::string, std::string> headers_ = {{"host", "127.0.0.1:7860"}};
