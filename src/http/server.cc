@@ -84,6 +84,12 @@ class Server::Impl {
 
   Status listen();
   std::string url() const { return url_; }
+  std::vector<std::string> addresses() const {
+    std::vector<std::string> literals;
+    for (const Tcp::acceptor& acceptor : acceptors_)
+      literals.push_back(acceptor.local_endpoint().address().to_string());
+    return literals;
+  }
   Status reload_tls();
   void run();
   void stop(milliseconds grace);
@@ -262,6 +268,7 @@ Server::~Server() = default;
 
 Status Server::listen() { return impl_->listen(); }
 std::string Server::url() const { return impl_->url(); }
+std::vector<std::string> Server::addresses() const { return impl_->addresses(); }
 Status Server::reload_tls() { return impl_->reload_tls(); }
 void Server::run() { impl_->run(); }
 void Server::stop(milliseconds grace) { impl_->stop(grace); }

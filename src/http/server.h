@@ -68,6 +68,8 @@ class Server {
   Status listen();
   /// Where it listens: "http://127.0.0.1:7860".
   std::string url() const;
+  /// The addresses at which it listens, as literals: after listen(), also of passed sockets.
+  std::vector<std::string> addresses() const;
 
   /// Serves until stop(); the calling thread is one of the server's.
   void run();

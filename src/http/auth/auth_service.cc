@@ -81,6 +81,14 @@ AuthService::AuthService(AuthSettings settings, AuthClocks clocks,
       by_principal_(settings_.rate_per_minute.value_or(kDefaultPerMinute)),
       wrong_passwords_(settings_.wrong_passwords_per_minute) {}
 
+Status AuthService::listens_at(const std::vector<std::string>& addresses) {
+  for (const std::string& address : addresses) {
+    if (Status exposed = check_exposure(address, settings_); !exposed) return exposed;
+    if (!is_local(address)) always_ = true;
+  }
+  return {};
+}
+
 bool AuthService::required() const { return always_ || keys_.any(); }
 
 Awaitable<Admission> AuthService::admit(Exchange& exchange, const Route& route) {

@@ -34,6 +34,10 @@ class AuthService final : public Gatekeeper {
 
   Awaitable<Admission> admit(Exchange& exchange, const Route& route) override;
 
+  /// To be called before requests come, with where the server really listens, which sockets that
+  /// were passed to it and names do not tell before. Errors: those of check_exposure.
+  Status listens_at(const std::vector<std::string>& addresses);
+
   /// Whether requests need credentials: users or keys are there, or the address is not of loopback.
   bool required() const;
   const AuthSettings& settings() const { return settings_; }
@@ -89,7 +93,7 @@ class AuthService final : public Gatekeeper {
   const AuthClocks clocks_;
   const OriginPolicy origins_;
   const std::unique_ptr<PasswordBook> passwords_;
-  const bool always_;  ///< credentials are needed whatever keys there are
+  std::atomic<bool> always_;  ///< credentials are needed whatever keys there are
   KeyStore keys_;
   SessionTable sessions_;
   RateLimiter by_address_, by_principal_, wrong_passwords_;

@@ -1,3 +1,4 @@
+#include "http/server.h"
 #include "unit/http/auth_support.h"
 
 namespace safelight::http {
@@ -30,6 +31,24 @@ TEST_F(Auth, IsOnElsewhere) {
   EXPECT_FALSE(start().required());
   settings_.always = true;
   EXPECT_TRUE(start().required());
+}
+
+TEST_F(Auth, CountsWhereItReallyListens) {
+  start();
+  EXPECT_TRUE(service_->listens_at({"127.0.0.1", "::1"}).ok());
+  EXPECT_FALSE(service_->required());
+  EXPECT_EQ(service_->listens_at({"127.0.0.1", "0.0.0.0"}).error().code, ErrorCode::kForbidden);
+  const std::string key = add_key("ann");
+  EXPECT_TRUE(service_->listens_at({"0.0.0.0"}).ok());
+  EXPECT_TRUE(service_->required()) << "whatever becomes of the key";
+}
+
+TEST_F(Auth, AServerTellsWhereItListens) {
+  Router router;
+  Metrics metrics;
+  Server server({.address = "127.0.0.1", .port = 0}, router, start(), metrics);
+  ASSERT_TRUE(server.listen().ok());
+  EXPECT_EQ(server.addresses(), std::vector<std::string>{"127.0.0.1"});
 }
 
 TEST_F(Auth, NoRouteButOpenOnesAnswersWithoutCredentials) {
