@@ -46,7 +46,7 @@ Result<http::AuthSettings> auth_settings(const ServerSettings& settings,
   if (settings.rate_limit) auth.rate_per_minute = static_cast<double>(*settings.rate_limit);
   for (const std::string& text : settings.auth) {
     auto users = http::parse_users(text);
-    if (!users) return users.error().in("--auth");
+    if (!users) return users.error();
     auth.users.insert(auth.users.end(), users->begin(), users->end());
   }
   if (!settings.auth_file.empty()) {
@@ -184,7 +184,8 @@ Status Program::start_http() {
   add_routes();
   server_ = std::make_unique<http::Server>(server_options(settings_), router_, *auth_, metrics_);
   http::raise_open_file_limit();
-  return server_->listen();
+  if (Status listening = server_->listen(); !listening) return listening;
+  return auth_->listens_at(server_->addresses());
 }
 
 void Program::end() {

@@ -37,9 +37,11 @@ std::string decode_form(std::string_view text) {
 }
 
 void set_member(LoginForm& form, std::string_view name, std::string value) {
-  if (name == "username") form.credentials.name = std::move(value);
-  if (name == "password") form.credentials.password = std::move(value);
-  if (name == "next") form.next = std::move(value);
+  std::string* member = name == "username"   ? &form.credentials.name
+                        : name == "password" ? &form.credentials.password
+                        : name == "next"     ? &form.next
+                                             : nullptr;
+  if (member != nullptr) *member = std::move(value);
 }
 
 Result<LoginForm> read_login(const Exchange& exchange) {
@@ -144,7 +146,7 @@ Awaitable<Reply> tell_me(Exchange& exchange, AuthService& auth) {
 }  // namespace
 
 void add_auth_routes(Router& router, AuthService& auth) {
-  constexpr size_t kMostLoginBytes = 16 * 1024;
+  constexpr size_t kMostLoginBytes = size_t{16} * 1024;
   router.get("/login", {.access = Access::kOpen, .operation = "login_page"},
              [](Exchange& exchange) -> Awaitable<Reply> {
                co_return login_page(exchange.query("next").value_or(""), "");
