@@ -24,6 +24,7 @@
 #include "http/auth/auth_routes.h"
 #include "http/auth/auth_service.h"
 #include "http/auth/exposure.h"
+#include "http/auth/route_table.h"
 #include "http/routes/health.h"
 #include "http/routes/native.h"
 #include "http/routes/openai.h"
@@ -182,6 +183,7 @@ void Program::add_routes() {
 
 Status Program::start_http() {
   add_routes();
+  spdlog::debug("routes, with access, cost and name:\n{}", http::route_table(router_));
   server_ = std::make_unique<http::Server>(server_options(settings_), router_, *auth_, metrics_);
   http::raise_open_file_limit();
   if (Status listening = server_->listen(); !listening) return listening;

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Knocks at every route of a running server that asks for credentials (and limits no rates), and shows which let in.
 
-Usage: safelight serve --print-routes | walk_routes.py HOST:PORT [OPEN...]
+Usage: walk_routes.py HOST:PORT [OPEN...] < LOG     LOG is what `safelight serve --log-level debug` logged
 
 OPEN are the routes that may answer without credentials, as "GET /healthz"; no other may, and these must. Each route is
 asked without credentials, with wrong ones, with a key in the URL, under a foreign Host and for a foreign page. Exit status
@@ -50,7 +50,7 @@ def walk(server, table, may_be_open):
         verb, upgrade = ("GET", UPGRADE) if method == "SOCKET" else (method, {})
         for how, (headers, query, wanted) in KNOCKS.items():
             status = ask(server, verb, path + query, {**upgrade, **headers})
-            if wanted is None and status not in (401, 403, 421, 429):
+            if wanted is None and status not in (401, 421, 429):
                 is_open.add(f"{method} {pattern}")
                 if f"{method} {pattern}" not in may_be_open:
                     faults.append(f"{method} {pattern} answers {status} {how}")
@@ -61,7 +61,7 @@ def walk(server, table, may_be_open):
 
 def main():
     server, *may_be_open = sys.argv[1:]
-    table = [line.rstrip("\n").split("\t") for line in sys.stdin if line.strip()]
+    table = [line.rstrip("\n").split("\t") for line in sys.stdin if line.count("\t") == 4]
     if not table:
         print("no routes came on stdin")
         return 1
