@@ -183,7 +183,7 @@ void Program::add_routes() {
 
 Status Program::start_http() {
   add_routes();
-  spdlog::debug("routes, with access, cost and name:\n{}", http::route_table(router_));
+  spdlog::trace("routes, with access, cost and name:\n{}", http::route_table(router_));
   server_ = std::make_unique<http::Server>(server_options(settings_), router_, *auth_, metrics_);
   http::raise_open_file_limit();
   if (Status listening = server_->listen(); !listening) return listening;

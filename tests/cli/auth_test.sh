@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Who may do what on the real server: every route knocked at, keys, the login, and addresses that others reach.
-source "$(dirname "$0")/support.sh" "$@"
 support=$(dirname "$(readlink -f "$0")")/../support
+source "$(dirname "$0")/support.sh" "$@"
 export SAFELIGHT_PORT=0 SAFELIGHT_DATA_DIR=$PWD/data
 
 server=
@@ -36,7 +36,7 @@ PY
 }
 
 # A server on loopback is open, and closes when there is a key.
-start --log-level debug --rate-limit 0
+start --log-level trace --rate-limit 0
 expect_equal "$(status GET /api/v1/me)" 200
 expect_equal "$(status GET /api/v1/me "Host: evil.example")" 421
 expect_equal "$(status POST /api/v1/jobs "Origin: http://evil.example")" 403

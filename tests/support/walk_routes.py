@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Knocks at every route of a running server that asks for credentials (and limits no rates), and shows which let in.
 
-Usage: walk_routes.py HOST:PORT [OPEN...] < LOG     LOG is what `safelight serve --log-level debug` logged
+Usage: walk_routes.py HOST:PORT [OPEN...] < LOG     LOG is what `safelight serve --log-level trace` logged
 
 OPEN are the routes that may answer without credentials, as "GET /healthz"; no other may, and these must. Each route is
 asked without credentials, with wrong ones, with a key in the URL, under a foreign Host and for a foreign page. Exit status
