@@ -8,6 +8,7 @@
 #include <fmt/format.h>
 
 #include <cstdio>
+#include <exception>
 #include <random>
 #include <string_view>
 #include <thread>
@@ -88,5 +89,10 @@ int run(const std::string& folder, bool large) {
 
 int main(int argc, char** argv) {
   if (argc < 2) return 2;
-  return safelight::fault::run(argv[1], argc > 2 && std::string_view(argv[2]) == "large");
+  try {
+    return safelight::fault::run(argv[1], argc > 2 && std::string_view(argv[2]) == "large");
+  } catch (const std::exception& bug) {
+    std::fprintf(stderr, "%s\n", bug.what());
+    return 1;
+  }
 }

@@ -173,7 +173,7 @@ TEST(FairQueue, NewArrivalsDoNotStretchPatience) {
     of_others += taker.take("loaded")->model == "other" ? 1 : 0;
     taker.wait(milliseconds(100));
   }
-  EXPECT_NEAR(of_others, 200 / 11, 2);
+  EXPECT_NEAR(of_others, 200 / 11.0, 2);
 }
 
 TEST(FairQueue, TheLoadedModelIsFairBetweenOwnersToo) {

@@ -62,7 +62,7 @@ TEST_F(GroupWriterTest, AFailedChangeLeavesThoseBesideItAlone) {
   EXPECT_EQ(rows(), 0) << "reads do not wait";
   std::atomic<int> committed = 0, abandoned = 0, failed = 0;
   std::vector<std::thread> behind;
-  for (int i = 1; i <= kBehind; ++i) {
+  for (int64_t i = 1; i <= kBehind; ++i) {
     behind.emplace_back([&, i] {
       const Status done = writer_->run({.execute =
                                             [&, i](Connection& db) {
