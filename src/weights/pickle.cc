@@ -101,7 +101,7 @@ class Machine {
 
   /// Adds to the list, set or dictionary on the stack; what an object would do with them is not
   /// known.
-  Status add_items(Kind kind, Result<std::vector<Id>> items) {
+  Status add_items(Kind kind, const Result<std::vector<Id>>& items) {
     if (!items) return items.error();
     if (kind == Kind::kDict && items->size() % 2 != 0) return fault("has a key without a value");
     const Result<Node*> target = top();

@@ -180,7 +180,7 @@ json::object hashes_json(const ModelHashes& hashes) {
           {"older", hashes.older}};
 }
 
-std::vector<Verb> add_model_files(CLI::App& models, Folders models_dirs) {
+std::vector<Verb> add_model_files(CLI::App& models, const Folders& models_dirs) {
   std::vector<Verb> verbs;
   verbs.push_back(add_command<AddFlags>(
       models, "add", "Put a model into the folder for its kind", models_dirs, run_add,

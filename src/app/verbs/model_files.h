@@ -13,8 +13,8 @@ namespace safelight::app {
 
 /// The commands of `safelight models` for single models (add, info, remove, verify), added to it.
 /// `models_dirs` are those of --models-dir.
-std::vector<Verb> add_model_files(CLI::App& models,
-                                  std::shared_ptr<const std::vector<std::string>> models_dirs);
+std::vector<Verb> add_model_files(
+    CLI::App& models, const std::shared_ptr<const std::vector<std::string>>& models_dirs);
 
 /// The hashes of a file as lines of text, each with its name.
 std::string hashes_text(const ModelHashes& hashes);
