@@ -64,7 +64,8 @@ reached=0
 python3 - "$program" >out 2>log <<'PY' || reached=$?
 import os, socket, sys
 listener = socket.create_server(("0.0.0.0", 0))
-os.dup2(listener.fileno(), 3, inheritable=True)
+os.dup2(listener.fileno(), 3)
+os.set_inheritable(3, True)
 os.environ.update(LISTEN_FDS="1", LISTEN_PID=str(os.getpid()))
 os.execv(sys.argv[1], [sys.argv[1], "serve", "--data-dir", "other"])
 PY
