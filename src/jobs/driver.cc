@@ -102,8 +102,10 @@ void Driver::obey(Command command) {
         watched_.erase(command.text);
       }
       if (runs && process_) {
+        // A job that asked for them has them, watched or not.
+        const bool wanted = command.wanted || run_->job->job().asked.delivery.previews;
         (void)process_->send(
-            {{{"kind", "previews"}, {"job", command.text}, {"wanted", command.wanted}}, {}});
+            {{{"kind", "previews"}, {"job", command.text}, {"wanted", wanted}}, {}});
       }
       break;
     case Command::Kind::kLoad:
