@@ -215,6 +215,9 @@ std::optional<Reply> Connection::refuse_route(LiveExchange& exchange) const {
     }
     return Reply{.status = 204, .headers = {{"Allow", match.allow + ", OPTIONS"}}};
   }
+  if (exchange.lacks_slash()) {
+    return Reply{.status = 308, .headers = {{"Location", core_.options.subpath + "/"}}};
+  }
   if (match.route == nullptr && match.path_known) {
     Reply reply =
         error_reply({ErrorCode::kInvalidArgument,

@@ -81,6 +81,7 @@ Status LiveExchange::decode() {
   if (!subpath.empty() && target_.path.starts_with(subpath)) {
     const std::string_view rest = std::string_view(target_.path).substr(subpath.size());
     if (rest.empty() || rest.starts_with('/')) {
+      bare_subpath_ = rest.empty();
       target_.path = rest.empty() ? "/" : std::string(rest);
       prefix_ = subpath;
     }

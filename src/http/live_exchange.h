@@ -25,6 +25,9 @@ class LiveExchange final : public Exchange, private ReplyStream {
   /// Finds the route of the decoded path; parameters are then known.
   void find_route();
 
+  /// The path is the subpath without a slash behind it: links of its page would lead beside it.
+  bool lacks_slash() const { return bare_subpath_; }
+
   std::string_view method() const override { return head_.method; }
   std::string_view path() const override { return target_.path; }
   const std::string& body() const override { return parser_.body(); }
@@ -75,6 +78,7 @@ class LiveExchange final : public Exchange, private ReplyStream {
   Router::Match match_;
   std::string request_id_, client_address_;
   std::string scheme_, prefix_;
+  bool bare_subpath_ = false;
   bool streaming_ = false, stream_sound_ = true, chunked_ = false;
   int status_ = 0;
 };

@@ -23,6 +23,13 @@ const WebFile* find_file(std::string_view name) {
 }
 
 Awaitable<Reply> send_file(Exchange& exchange, const WebFile& file) {
+  // The links of a page are relative to its place.
+  const std::string path(exchange.path());
+  if (path.size() > 1 && path.ends_with('/')) {
+    const std::string place = path.substr(path.rfind('/', path.size() - 2) + 1);
+    co_return Reply{.status = 308,
+                    .headers = {{"Location", "../" + place.substr(0, place.size() - 1)}}};
+  }
   Reply reply{.content_type = std::string(file.media_type)};
   reply.headers.emplace_back("ETag", file.etag);
   // Asked for again each time, and answered with 304 until the program is another.

@@ -131,6 +131,9 @@ TEST_F(BrowserTest, ProxiesAreBelievedOnlyWhenTrusted) {
             "http://localhost 127.0.0.1 localhost");
   EXPECT_EQ(ask(server, request("GET", "/sd/a")).body, "http://localhost/sd 127.0.0.1 localhost");
   EXPECT_EQ(ask(server, request("GET", "/sda")).status, 404);
+  const Answer bare = ask(server, request("GET", "/sd"));
+  EXPECT_EQ(bare.status, 308);
+  EXPECT_EQ(bare.header("Location"), "/sd/");
   EXPECT_EQ(ask(server, "GET http://other:81/a HTTP/1.1\r\nHost: localhost\r\n\r\n").body,
             "http://other:81 127.0.0.1 other:81");
 

@@ -59,6 +59,13 @@ TEST_F(Pages, AreNotSentAgainWhileTheyAreTheSame) {
   EXPECT_EQ(world.get("/assets/nothing.js").status, 404);
 }
 
+TEST_F(Pages, StandWithoutASlashAtTheEnd) {
+  const Reply reply = world.get("/docs/");
+  EXPECT_EQ(reply.status, 308);
+  ASSERT_EQ(reply.headers.size(), 1U);
+  EXPECT_EQ(reply.headers[0], (std::pair<std::string, std::string>("Location", "../docs")));
+}
+
 TEST_F(Pages, AreBehindTheGate) {
   for (const Route& route : world.router.routes()) EXPECT_EQ(route.options.access, Access::kViewer);
 }
