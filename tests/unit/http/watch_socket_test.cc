@@ -137,6 +137,7 @@ TEST_F(WatchSocket, WhoWatchesAJobAndAllGetsItsEventsOnce) {
     client.socket.incoming.push_back(fmt::format(R"({{"unsubscribe": "{}"}})", id));
     co_await settle();
     world.publish(id, jobs::State::kSucceeded);
+    co_await settle();  // events are sent by another thread
     client.socket.incoming.push_back(R"({"unsubscribe": "*"})");
     co_await settle();
     world.publish(other, jobs::State::kSucceeded);

@@ -169,10 +169,11 @@ TEST(Pickle, DamageIsFound) {
 }
 
 TEST(Pickle, ValuesAreRead) {
-  const auto pickle =
-      read_pickle(as_bytes("\x80\x02(K\x05J\xfe\xff\xff\xffM\x01\x02\x8a\x02\x00\xff"
-                           "G\x3f\xf8\0\0\0\0\0\0\x88NX\x02\0\0\0hiI7\nt."s),
-                  check_torch_global);
+  // What is read is a view of the bytes.
+  const std::string bytes(
+      "\x80\x02(K\x05J\xfe\xff\xff\xffM\x01\x02\x8a\x02\x00\xff"
+      "G\x3f\xf8\0\0\0\0\0\0\x88NX\x02\0\0\0hiI7\nt."s);
+  const auto pickle = read_pickle(as_bytes(bytes), check_torch_global);
   ASSERT_TRUE(pickle.ok()) << pickle.error().message;
   const auto& items = (*pickle)[pickle->root].items;
   ASSERT_EQ(items.size(), 9U);
