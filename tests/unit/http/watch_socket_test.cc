@@ -78,7 +78,7 @@ struct WatchSocket : ::testing::Test {
     });
     context.run();
   }
-  static Awaitable<void> settle() { return pause(milliseconds(15)); }
+  static Awaitable<void> settle() { return pause(milliseconds(50)); }
 };
 
 TEST_F(WatchSocket, ASubscriberGetsTheStateAndThenEachEvent) {
