@@ -25,7 +25,7 @@ namespace {
 
 using graph::DType;
 
-constexpr size_t kPiece = 64 * 1024;  // elements; whole blocks of every type
+constexpr size_t kPiece = size_t{64} * 1024;  // elements; whole blocks of every type
 
 struct Planned {
   StoredTensor stored;
