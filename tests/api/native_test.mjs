@@ -3,9 +3,10 @@ import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 
-import { pngSize, startServer } from './server.mjs';
+import { client, pngSize, startServer } from './server.mjs';
 
 const finals = ['succeeded', 'failed', 'cancelled', 'refused', 'expired'];
+const WebSocket = client('ws'); // node 18 has none of its own
 let server;
 
 before(async () => { server = await startServer(); });

@@ -5,4 +5,4 @@ here=$(cd "$(dirname "$0")" && pwd)
 command -v node >/dev/null || { echo "run.sh: node is needed. On Debian: apt-get install nodejs npm" >&2; exit 1; }
 SAFELIGHT_PROGRAM=$1 SAFELIGHT_CLIENTS=$("$here/setup.sh")
 export SAFELIGHT_PROGRAM SAFELIGHT_CLIENTS
-exec node --experimental-websocket --no-warnings --test "$2"
+exec node --no-warnings --test "$2"
