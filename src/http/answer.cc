@@ -127,7 +127,7 @@ bool is_worth_gzip(const Reply& reply, std::string_view accept_encoding, size_t 
 }
 
 void gzip_reply(Reply& reply) {
-  constexpr size_t kLarge = 64 * 1024;
+  constexpr size_t kLarge = size_t{64} * 1024;
   reply.body = gzip(reply.body, reply.body.size() < kLarge ? 5 : 1);
   reply.headers.emplace_back("Content-Encoding", "gzip");
   reply.headers.emplace_back("Vary", "Accept-Encoding");

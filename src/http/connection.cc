@@ -15,9 +15,9 @@ using boost::beast::iequals;
 
 namespace {
 
-constexpr size_t kHeadBytes = 4096;       ///< that are read at once
-constexpr size_t kBodyBytes = 64 * 1024;  ///< the same for bodies
-constexpr size_t kKeptBuffer = 16 * 1024;
+constexpr size_t kHeadBytes = 4096;               ///< that are read at once
+constexpr size_t kBodyBytes = size_t{64} * 1024;  ///< the same for bodies
+constexpr size_t kKeptBuffer = size_t{16} * 1024;
 constexpr size_t kBodySlab = size_t{1} << 20;  ///< bytes that the body timeout is for
 
 Reply fault_reply(const Fault& fault, ErrorForm form) {

@@ -81,7 +81,8 @@ struct EventFeed::State : std::enable_shared_from_this<EventFeed::State> {
   }
 };
 
-EventFeed::EventFeed(jobs::EventHub& hub, const std::string& job, asio::any_io_executor executor)
+EventFeed::EventFeed(jobs::EventHub& hub, const std::string& job,
+                     const asio::any_io_executor& executor)
     : state_(std::make_shared<State>(executor)),
       subscription_(hub.subscribe(
           job, [state = state_](const jobs::EventPtr& event) { state->push(event); })) {}

@@ -15,7 +15,8 @@ namespace safelight::http {
 class EventFeed {
  public:
   /// `job` empty: all jobs. To be made on the coroutine's executor.
-  EventFeed(jobs::EventHub& hub, const std::string& job, boost::asio::any_io_executor executor);
+  EventFeed(jobs::EventHub& hub, const std::string& job,
+            const boost::asio::any_io_executor& executor);
   ~EventFeed();
 
   EventFeed(const EventFeed&) = delete;

@@ -14,7 +14,7 @@ namespace asio = boost::asio;
 namespace {
 
 /// From here on packing is left to a thread that may block.
-constexpr size_t kPackElsewhere = 64 * 1024;
+constexpr size_t kPackElsewhere = size_t{64} * 1024;
 
 /// The first of a list.
 std::string_view first_word(std::string_view list) {

@@ -17,7 +17,7 @@ namespace beast = boost::beast;
 
 constexpr size_t kMostFields = 100;
 /// Of the extensions of a chunk, or of trailers.
-constexpr size_t kMostPending = 16 * 1024;
+constexpr size_t kMostPending = size_t{16} * 1024;
 
 /// Fields that must stand there once: two of them could be read differently by a proxy.
 constexpr std::string_view kSingles[] = {

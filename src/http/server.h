@@ -28,7 +28,7 @@ struct ServerOptions {
   int threads = 1;           ///< that serve connections
   int blocking_threads = 8;  ///< for Exchange::blocking
   size_t max_connections = 10'000;
-  size_t max_header_bytes = 16 * 1024;
+  size_t max_header_bytes = size_t{16} * 1024;
   std::chrono::milliseconds header_timeout{10'000};  ///< for a whole head, however slow it comes
   std::chrono::milliseconds body_timeout{60'000};    ///< for each MiB of a body
   std::chrono::milliseconds idle_timeout{75'000};    ///< between requests of one connection
@@ -39,8 +39,8 @@ struct ServerOptions {
   std::string subpath;                       ///< prefix that routes also have, such as "/sd"
   std::vector<std::string> trusted_proxies;  ///< whose X-Forwarded-* are believed; or networks
   // WebSockets.
-  size_t max_message = 64 * 1024;    ///< bytes of a message that a client sends
-  size_t max_queued_messages = 512;  ///< that a slow client may leave unread, of one socket
+  size_t max_message = size_t{64} * 1024;  ///< bytes of a message that a client sends
+  size_t max_queued_messages = 512;        ///< that a slow client may leave unread, of one socket
   size_t max_queued_bytes = size_t{8} << 20;
   std::chrono::milliseconds ping_interval{20'000};  ///< a silent client is asked; gone after 2.5
   std::function<void(const AccessRecord&)> access_log;

@@ -17,7 +17,7 @@ using std::chrono::milliseconds;
 namespace {
 
 constexpr auto kNever = Clock::time_point::max();
-constexpr size_t kSlab = 256 * 1024;  ///< bytes that the write timeout is for
+constexpr size_t kSlab = size_t{256} * 1024;  ///< bytes that the write timeout is for
 /// After the last answer: what the client still sends is read this long and this far, since closing
 /// on unread bytes resets the connection, and the answer with it.
 constexpr milliseconds kLinger{2000};

@@ -17,7 +17,7 @@ namespace {
 constexpr size_t kReadBytes = 4096;
 constexpr size_t kMostInbox = 16;  ///< messages that wait for the handler; then the client waits
 constexpr size_t kBatchFrames = 32;
-constexpr size_t kBatchBytes = 256 * 1024;
+constexpr size_t kBatchBytes = size_t{256} * 1024;
 constexpr auto kCloseWait = std::chrono::seconds(5);
 constexpr auto kNever = Clock::time_point::max();
 
