@@ -117,8 +117,8 @@ std::vector<fs::path> elements_of(const fs::path& folder) {
   }
   std::sort(elements.begin(), elements.end(), [](const fs::path& a, const fs::path& b) {
     const std::string left = a.filename().string(), right = b.filename().string();
-    const auto names = without_model_ending(left) <=> without_model_ending(right);
-    return names != 0 ? names < 0 : rank_of(a) < rank_of(b);
+    const auto left_name = without_model_ending(left), right_name = without_model_ending(right);
+    return left_name != right_name ? left_name < right_name : rank_of(a) < rank_of(b);
   });
   return elements;
 }

@@ -140,6 +140,7 @@ Status Program::start(Library library) {
   if (Status jobs = start_jobs(); !jobs) return jobs;
   auto signing_key = server_key(folders_.data);
   if (!signing_key) return signing_key.error();
+  // NOLINTNEXTLINE(modernize-make-unique): an aggregate that cannot be moved
   backend_.reset(new api::Backend{
       .jobs = *service_,
       .catalog = *catalog_,

@@ -12,8 +12,7 @@
 namespace safelight::app {
 namespace {
 
-/// SD WebUI's short hash, and the least that names a model.
-constexpr size_t kShortHash = 10, kLeastHash = 8;
+constexpr size_t kLeastHash = 8;  ///< digits of a hash that name a model
 
 int64_t changed_at(const std::filesystem::path& path) {
   struct stat info {};

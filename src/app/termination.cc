@@ -32,8 +32,6 @@ Termination::~Termination() {
   thread_.join();
 }
 
-void Termination::request() { ::pthread_kill(thread_.native_handle(), SIGTERM); }
-
 void Termination::run() {
   const sigset_t signals = awaited_signals(reload_ != nullptr);
   std::thread ending;

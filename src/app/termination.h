@@ -16,9 +16,6 @@ class Termination {
   Termination(const Termination&) = delete;
   Termination& operator=(const Termination&) = delete;
 
-  /// Calls `end` as a signal would.
-  void request();
-
  private:
   void run();
 
