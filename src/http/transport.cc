@@ -114,7 +114,7 @@ Awaitable<void> Transport::finish() {
     read_deadline_ = kNever;
   }
   if (socket_.is_open()) socket_.shutdown(Tcp::socket::shutdown_send, failure);
-  std::vector<char> dropped(16 * 1024);
+  std::vector<char> dropped(size_t{16} * 1024);
   for (size_t total = 0; !failure && total < kMostLingering && socket_.is_open();) {
     read_deadline_ = deadline;
     const auto [bad, bytes] =
