@@ -10,8 +10,8 @@
 namespace safelight::api::native {
 
 constexpr size_t kMaxWatchMessage = size_t{64} * 1024;  ///< bytes
-constexpr size_t kMaxSubscriptions = 1000;      ///< of one socket
-constexpr int64_t kMinPreviewInterval = 100;    ///< milliseconds
+constexpr size_t kMaxSubscriptions = 1000;              ///< of one socket
+constexpr int64_t kMinPreviewInterval = 100;            ///< milliseconds
 
 /// What a client asks for on the WebSocket /api/v1/events.
 struct WatchMessage {
