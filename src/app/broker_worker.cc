@@ -21,21 +21,6 @@
 namespace safelight::app {
 namespace {
 
-/// The command of the process that draws, with the same flags.
-std::vector<std::string> drawing_command(const MachineFlags& flags) {
-  std::vector<std::string> command{executable_path().string(), "worker", "--channel",
-                                   std::to_string(kChannelFd)};
-  const auto add = [&](const char* flag, const std::string& value) {
-    if (!value.empty()) command.insert(command.end(), {flag, value});
-  };
-  for (const std::string& folder : flags.models_dirs) add("--models-dir", folder);
-  add("--precision", flags.precision);
-  if (flags.threads > 0) add("--threads", std::to_string(flags.threads));
-  add("--max-memory", flags.max_memory);
-  if (flags.weights_cache) command.emplace_back("--weights-cache");
-  return command;
-}
-
 jobs::DispatcherOptions dispatcher_options(const BrokerWorker& worker) {
   jobs::DispatcherOptions options;
   options.name = worker.name.empty() ? default_worker_name() : worker.name;
@@ -52,6 +37,20 @@ jobs::DispatcherOptions dispatcher_options(const BrokerWorker& worker) {
 }
 
 }  // namespace
+
+std::vector<std::string> drawing_command(const MachineFlags& flags) {
+  std::vector<std::string> command{executable_path().string(), "worker", "--channel",
+                                   std::to_string(kChannelFd)};
+  const auto add = [&](const char* flag, const std::string& value) {
+    if (!value.empty()) command.insert(command.end(), {flag, value});
+  };
+  for (const std::string& folder : flags.models_dirs) add("--models-dir", folder);
+  add("--precision", flags.precision);
+  if (flags.threads > 0) add("--threads", std::to_string(flags.threads));
+  add("--max-memory", flags.max_memory);
+  if (flags.weights_cache) command.emplace_back("--weights-cache");
+  return command;
+}
 
 std::string default_worker_name() {
   std::array<char, 256> host{};

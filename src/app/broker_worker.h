@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "app/engine_settings.h"
 #include "jobs/redis_store.h"
@@ -21,6 +22,9 @@ struct BrokerWorker {
 /// Draws jobs of the broker until SIGINT or SIGTERM; then the running job is given the grace to
 /// end, else it goes back to the queue. Errors: those of open_redis_store.
 Status run_broker_worker(const BrokerWorker& worker);
+
+/// The command of the process that draws, with the same flags.
+std::vector<std::string> drawing_command(const MachineFlags& flags);
 
 /// A worker's name where none is given: of this host and process.
 std::string default_worker_name();

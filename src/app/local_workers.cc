@@ -1,19 +1,21 @@
 #include "app/local_workers.h"
 
-#include <fmt/format.h>
-#include <unistd.h>
+#include <string>
 
-#include "app/paths.h"
-#include "base/process.h"
+#include "app/broker_worker.h"
 
 namespace safelight::app {
 namespace {
 
-std::string worker_name(const ServerSettings& settings) {
-  if (!settings.name.empty()) return settings.name;
-  std::array<char, 256> host{};
-  if (::gethostname(host.data(), host.size() - 1) != 0) return fmt::format("{}", ::getpid());
-  return fmt::format("{}-{}", host.data(), ::getpid());
+/// What of the settings the process that draws is called with.
+MachineFlags machine_flags(const ServerSettings& settings) {
+  MachineFlags flags;
+  flags.models_dirs = settings.models_dirs;
+  flags.precision = settings.precision;
+  if (settings.max_memory.bytes > 0) flags.max_memory = std::to_string(settings.max_memory.bytes);
+  flags.threads = static_cast<int>(settings.threads);
+  flags.weights_cache = settings.weights_cache;
+  return flags;
 }
 
 const Error kNoWorker{ErrorCode::kUnavailable,
@@ -22,28 +24,14 @@ const Error kNoWorker{ErrorCode::kUnavailable,
 
 }  // namespace
 
-std::vector<std::string> worker_command(const ServerSettings& settings) {
-  std::vector<std::string> command = {executable_path().string(), "worker", "--channel",
-                                      std::to_string(kChannelFd)};
-  const auto add = [&](const char* flag, const std::string& value) {
-    if (!value.empty()) command.insert(command.end(), {flag, value});
-  };
-  for (const std::string& folder : settings.models_dirs) add("--models-dir", folder);
-  add("--precision", settings.precision);
-  if (settings.threads > 0) add("--threads", std::to_string(settings.threads));
-  if (settings.max_memory.bytes > 0) add("--max-memory", std::to_string(settings.max_memory.bytes));
-  if (settings.weights_cache) command.emplace_back("--weights-cache");
-  return command;
-}
-
 LocalWorkers::LocalWorkers(jobs::Service& service, const ServerSettings& settings,
                            const ServerFolders& folders, const api::Options& options)
     : pictures_(folders.outputs, [&options] { return options.text("samples_filename_pattern"); }) {
   if (settings.front_only) return;
   dispatcher_ = std::make_unique<jobs::Dispatcher>(
       service, jobs::DispatcherOptions{
-                   .name = worker_name(settings),
-                   .command = worker_command(settings),
+                   .name = settings.name.empty() ? default_worker_name() : settings.name,
+                   .command = drawing_command(machine_flags(settings)),
                    .patience_ms = settings.patience.ms,
                    .memory_budget = settings.max_memory.bytes,
                    .idle_seconds = settings.idle_unload.ms / 1000,

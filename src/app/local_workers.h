@@ -31,7 +31,4 @@ class LocalWorkers : public api::Workers {
   std::unique_ptr<jobs::Dispatcher> dispatcher_;
 };
 
-/// How the worker process is called that draws by these settings.
-std::vector<std::string> worker_command(const ServerSettings& settings);
-
 }  // namespace safelight::app

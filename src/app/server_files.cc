@@ -26,10 +26,7 @@ Result<std::string> server_key(const fs::path& data_folder) {
   if (key && key->size() == kKeyBytes) return key;
   if (!key && key.error().code != ErrorCode::kNotFound) return key;
   std::string made = random_bytes(kKeyBytes);
-  if (Status written = write_file_atomically(file, made); !written) return written.error();
-  std::error_code failure;
-  fs::permissions(file, fs::perms::owner_read | fs::perms::owner_write, failure);
-  if (failure) return Error{ErrorCode::kIo, file.string() + ": " + failure.message()};
+  if (Status written = write_private_file(file, made); !written) return written.error();
   return made;
 }
 

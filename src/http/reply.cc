@@ -1,31 +1,12 @@
 #include <boost/json/serialize.hpp>
 
+#include "api/openai/images_reply.h"
 #include "http/exchange.h"
 
 namespace safelight::http {
 namespace {
 
 namespace json = boost::json;
-
-/// OpenAI's clients tell errors apart by these, beside the status.
-std::string_view openai_type(ErrorCode code) {
-  switch (code) {
-    case ErrorCode::kUnauthenticated:
-      return "authentication_error";
-    case ErrorCode::kForbidden:
-      return "permission_error";
-    case ErrorCode::kBusy:
-      return "rate_limit_error";
-    case ErrorCode::kInvalidArgument:
-    case ErrorCode::kNotFound:
-    case ErrorCode::kUnsupported:
-    case ErrorCode::kRefused:
-    case ErrorCode::kConflict:
-      return "invalid_request_error";
-    default:
-      return "server_error";
-  }
-}
 
 std::string_view openai_code(ErrorCode code) {
   return code == ErrorCode::kRefused ? "content_policy_violation" : error_info(code).name;
@@ -51,7 +32,7 @@ std::string error_body(const ErrorBody& body, std::string_view request_id) {
     case ErrorForm::kOpenAi:
       return json::serialize(json::value{{"error",
                                           {{"message", message},
-                                           {"type", openai_type(body.error.code)},
+                                           {"type", api::openai::error_type(body.error.code)},
                                            {"param", or_null(body.field)},
                                            {"code", openai_code(body.error.code)}}}});
     case ErrorForm::kNative:

@@ -12,7 +12,9 @@ namespace {
 
 namespace json = boost::json;
 
-std::string_view type_of(ErrorCode code) {
+}  // namespace
+
+std::string_view error_type(ErrorCode code) {
   switch (code) {
     case ErrorCode::kUnauthenticated:
       return "authentication_error";
@@ -30,6 +32,8 @@ std::string_view type_of(ErrorCode code) {
       return "server_error";
   }
 }
+
+namespace {
 
 json::value or_null(const std::string& text) {
   return text.empty() ? json::value(nullptr) : json::value(text);
@@ -61,7 +65,7 @@ json::object ApiError::json() const {
 ApiError api_error(const Error& error, std::string_view param) {
   ApiError answer{.status = error_info(error.code).http_status,
                   .message = error.message,
-                  .type = std::string(type_of(error.code)),
+                  .type = std::string(error_type(error.code)),
                   .code = error_info(error.code).name,
                   .param = std::string(param)};
   switch (error.code) {

@@ -11,6 +11,10 @@
 
 namespace safelight::api::openai {
 
+/// "invalid_request_error" and the like: by what OpenAI's clients tell errors apart, beside the
+/// status.
+std::string_view error_type(ErrorCode code);
+
 /// An error as OpenAI's clients read it.
 struct ApiError {
   int status = 500;
