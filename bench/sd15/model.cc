@@ -9,7 +9,7 @@
 #include "bench/sd15/process.h"
 #include "bench/sd15/products.h"
 #include "bench/sd15/random_weights.h"
-#include "models/sd1/graphs.h"
+#include "models/stable_diffusion/graphs.h"
 #include "nn/module.h"
 #include "pipelines/sd1_model.h"
 #include "weights/open_weights.h"
@@ -61,8 +61,9 @@ graph::Graph step_graph(const Workload& workload) {
   models::unet::UNet unet(sd15_config().unet);
   nn::name_params(unet, "");
   graph::Graph graph;
-  models::sd1::build_denoiser(graph, unet, workload.denoised(), workload.height / kFactor,
-                              workload.width / kFactor, text::kContext);
+  models::stable_diffusion::build_denoiser(graph, unet, workload.denoised(),
+                                           workload.height / kFactor, workload.width / kFactor,
+                                           text::kContext);
   return graph;
 }
 
@@ -70,8 +71,8 @@ graph::Graph decode_graph(const Workload& workload) {
   models::autoencoder_kl::AutoencoderKL autoencoder(sd15_config().autoencoder);
   nn::name_params(autoencoder, "");
   graph::Graph graph;
-  models::sd1::build_decoder(graph, autoencoder, 1, workload.height / kFactor,
-                             workload.width / kFactor);
+  models::stable_diffusion::build_decoder(graph, autoencoder, 1, workload.height / kFactor,
+                                          workload.width / kFactor);
   return graph;
 }
 
@@ -123,7 +124,7 @@ Status Model::step(const engine::StopFlag* stop) {
 
 Status Model::decode(const Workload& workload, const engine::StopFlag* stop) {
   Tensor latents = random_latents(1, workload);
-  for (float& value : latents.data) value *= models::sd1::kLatentScale;
+  for (float& value : latents.data) value *= models::stable_diffusion::kLatentScale;
   return check_finite(model_->decode(latents, stop), "decoder");
 }
 

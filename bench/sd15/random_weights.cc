@@ -74,7 +74,7 @@ Distribution distribution_of(const Param& param) {
   return {0, 1 / std::sqrt(static_cast<double>(fan_in))};
 }
 
-std::vector<Param> all_params(const models::sd1::Config& config) {
+std::vector<Param> all_params(const models::stable_diffusion::Config& config) {
   models::clip::TextEncoder text(config.text);
   models::unet::UNet unet(config.unet);
   models::autoencoder_kl::AutoencoderKL autoencoder(config.autoencoder);
@@ -106,14 +106,14 @@ std::string header_of(const std::vector<Param>& params, graph::DType dtype) {
 
 }  // namespace
 
-models::sd1::Config sd15_config() {
-  models::sd1::Config config;
+models::stable_diffusion::Config sd15_config() {
+  models::stable_diffusion::Config config;
   config.unet.levels = {{320, 1}, {640, 1}, {1280, 1}, {1280, 0}};
   return config;
 }
 
-Status write_random_weights(const std::filesystem::path& path, const models::sd1::Config& config,
-                            graph::DType dtype) {
+Status write_random_weights(const std::filesystem::path& path,
+                            const models::stable_diffusion::Config& config, graph::DType dtype) {
   const auto failed = [&] {
     return Error{ErrorCode::kIo, fmt::format("cannot write the random weights to {}: {}",
                                              path.string(), std::strerror(errno))};

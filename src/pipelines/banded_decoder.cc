@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "models/sd1/graphs.h"
+#include "models/stable_diffusion/graphs.h"
 #include "pipelines/bands.h"
 
 namespace safelight::pipelines {
@@ -121,8 +121,8 @@ Result<Tensor> BandedDecoder::finish(const Features& features, const StopFlag* s
 
 Result<FeatureStore> BandedDecoder::head(const Tensor& latent, size_t level, const StopFlag* stop) {
   Graph graph;
-  const Value features =
-      models::sd1::build_decoder_head(graph, network_, latent.shape[2], latent.shape[3], level);
+  const Value features = models::stable_diffusion::build_decoder_head(
+      graph, network_, latent.shape[2], latent.shape[3], level);
   const graph::Shape size = graph.shape(features);
   graph.output("features", rows_of_image(graph, features));
   auto executable = engine_.compile(graph, weights_);

@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "base/log.h"
-#include "models/sd1/graphs.h"
+#include "models/stable_diffusion/graphs.h"
 #include "pipelines/banded_decoder.h"
 
 namespace safelight::pipelines {
@@ -11,7 +11,8 @@ namespace safelight::pipelines {
 using engine::StopFlag;
 using models::autoencoder_kl::AutoencoderKL;
 
-PictureDecoder::PictureDecoder(engine::Engine& engine, models::sd1::Bound<AutoencoderKL> bound)
+PictureDecoder::PictureDecoder(engine::Engine& engine,
+                               models::stable_diffusion::Bound<AutoencoderKL> bound)
     : engine_(engine),
       network_(std::move(bound.network)),
       weights_(engine.load(std::move(bound.weights))) {}
@@ -35,7 +36,7 @@ Result<Tensor> PictureDecoder::decode_one(const Tensor& latent, const StopFlag* 
   const Size size{latent.shape[2], latent.shape[3]};
   if (!banded_.contains(size)) {
     const auto executable = whole_.get(size, engine_, weights_, [&](graph::Graph& graph) {
-      models::sd1::build_decoder(graph, network_, 1, size[0], size[1]);
+      models::stable_diffusion::build_decoder(graph, network_, 1, size[0], size[1]);
     });
     if (executable) {
       auto outputs = engine::run_once(**executable, {&latent}, 1, stop);

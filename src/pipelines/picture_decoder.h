@@ -5,7 +5,7 @@
 #include <set>
 
 #include "engine/engine.h"
-#include "models/sd1/sd1.h"
+#include "models/stable_diffusion/stable_diffusion.h"
 #include "pipelines/executable_cache.h"
 
 namespace safelight::pipelines {
@@ -15,7 +15,7 @@ namespace safelight::pipelines {
 class PictureDecoder {
  public:
   PictureDecoder(engine::Engine& engine,
-                 models::sd1::Bound<models::autoencoder_kl::AutoencoderKL> bound);
+                 models::stable_diffusion::Bound<models::autoencoder_kl::AutoencoderKL> bound);
 
   /// Latents [N, C, h, w] -> pictures [N, 3, H, W], one at a time, since the decoder's memory is
   /// the largest of all. Errors: kOutOfMemory where not even bands fit, kCancelled.

@@ -8,7 +8,7 @@
 
 #include "base/file.h"
 #include "base/json.h"
-#include "models/sd1/sd1.h"
+#include "models/stable_diffusion/stable_diffusion.h"
 #include "pipelines/sd1_model.h"
 #include "weights/open_weights.h"
 
@@ -26,8 +26,10 @@ struct Family {
 };
 
 /// The families of this build, in the order in which they are tried.
-constexpr std::array kFamilies = {Family{
-    "Stable Diffusion 1.x", &models::sd1::matches, &load_sd1, {.width = 512, .height = 512}}};
+constexpr std::array kFamilies = {Family{"Stable Diffusion 1.x",
+                                         &models::stable_diffusion::matches,
+                                         &load_sd1,
+                                         {.width = 512, .height = 512}}};
 
 /// "512x768", sides within what can be drawn; nothing for other text.
 std::optional<PictureSize> parse_size(std::string_view text) {

@@ -5,8 +5,8 @@
 #include <map>
 #include <optional>
 
-#include "models/sd1/graphs.h"
-#include "models/sd1/sd1.h"
+#include "models/stable_diffusion/graphs.h"
+#include "models/stable_diffusion/stable_diffusion.h"
 #include "pipelines/executable_cache.h"
 #include "pipelines/picture_decoder.h"
 
@@ -24,7 +24,7 @@ struct Part {
   std::shared_ptr<engine::LoadedWeights> weights;
   ExecutableCache<Key> executables;
 
-  Part(engine::Engine& engine, models::sd1::Bound<Network> bound)
+  Part(engine::Engine& engine, models::stable_diffusion::Bound<Network> bound)
       : network(std::move(bound.network)), weights(engine.load(std::move(bound.weights))) {}
 };
 
@@ -76,7 +76,7 @@ class Sd1Predictor : public Predictor {
 
 class Sd1Model : public LatentModel {
  public:
-  Sd1Model(engine::Engine& engine, models::sd1::Model model)
+  Sd1Model(engine::Engine& engine, models::stable_diffusion::Model model)
       : engine_(engine),
         traits_{.family = "Stable Diffusion 1.x",
                 .latent_channels = model.config.autoencoder.latent_channels,
@@ -125,16 +125,16 @@ class Sd1Model : public LatentModel {
       const engine::StopFlag* stop, const LessWork& less_work) override {
     const auto pictures = static_cast<int64_t>(conditionings.size());
     const int64_t tokens = conditionings[0]->shape[1];
-    models::sd1::DenoiserOptions options{.token_merging = less_work.token_merging};
+    models::stable_diffusion::DenoiserOptions options{.token_merging = less_work.token_merging};
     if (less_work.cache_interval > 1)
       options.outer_blocks = std::min(less_work.cache_depth, unet_.network.most_outer_blocks());
     const auto make = [&](bool shallow) {
       options.shallow = shallow;
-      return unet_.executables.get({{pictures, height, width, tokens}, options}, engine_,
-                                   unet_.weights, [&](Graph& graph) {
-                                     models::sd1::build_denoiser(graph, unet_.network, pictures,
-                                                                 height, width, tokens, options);
-                                   });
+      return unet_.executables.get(
+          {{pictures, height, width, tokens}, options}, engine_, unet_.weights, [&](Graph& graph) {
+            models::stable_diffusion::build_denoiser(graph, unet_.network, pictures, height, width,
+                                                     tokens, options);
+          });
     };
     const auto whole = make(false);
     if (!whole) return whole.error();
@@ -194,7 +194,9 @@ class Sd1Model : public LatentModel {
   engine::Engine& engine_;
   ModelTraits traits_;
   Part<models::clip::TextEncoder, int64_t> text_;
-  Part<models::unet::UNet, std::pair<std::array<int64_t, 4>, models::sd1::DenoiserOptions>> unet_;
+  Part<models::unet::UNet,
+       std::pair<std::array<int64_t, 4>, models::stable_diffusion::DenoiserOptions>>
+      unet_;
   ExecutableCache<int64_t> keys_;
   PictureDecoder decoder_;
 };
@@ -203,7 +205,7 @@ class Sd1Model : public LatentModel {
 
 Result<std::unique_ptr<LatentModel>> load_sd1(engine::Engine& engine,
                                               const weights::TensorIndex& index) {
-  auto model = models::sd1::bind(index);
+  auto model = models::stable_diffusion::bind(index);
   if (!model) return model.error();
   return std::unique_ptr<LatentModel>(std::make_unique<Sd1Model>(engine, std::move(*model)));
 }

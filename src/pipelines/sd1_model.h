@@ -5,7 +5,8 @@
 
 namespace safelight::pipelines {
 
-/// Loads a checkpoint of Stable Diffusion 1.x's form. Errors: those of models::sd1::bind.
+/// Loads a checkpoint of Stable Diffusion 1.x's form. Errors: those of
+/// models::stable_diffusion::bind.
 Result<std::unique_ptr<LatentModel>> load_sd1(engine::Engine& engine,
                                               const weights::TensorIndex& index);
 

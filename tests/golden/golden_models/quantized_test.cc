@@ -3,7 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "golden/golden_models/random_checkpoint.h"
-#include "models/sd1/sd1.h"
+#include "models/stable_diffusion/stable_diffusion.h"
 #include "pipelines/registry.h"
 #include "support/random_tensor.h"
 #include "support/temporary_folder.h"
@@ -19,7 +19,8 @@ using weights::FileFormat;
 std::vector<Tensor> outputs_of(const std::filesystem::path& path) {
   auto engine =
       std::move(*engine::make_engine("cpu", {.precision = engine::Precision::kF32, .threads = 2}));
-  const models::sd1::Model model = *models::sd1::bind(*weights::open_weights(path));
+  const models::stable_diffusion::Model model =
+      *models::stable_diffusion::bind(*weights::open_weights(path));
   std::vector<Tensor> outputs;
   const auto run = [&](graph::Graph& graph, const weights::BoundWeights& bound,
                        const std::vector<const Tensor*>& inputs) {

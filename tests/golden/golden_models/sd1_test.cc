@@ -7,8 +7,8 @@
 #include "diffusion/guidance.h"
 #include "diffusion/sampler.h"
 #include "golden/golden_models/random_checkpoint.h"
-#include "models/sd1/graphs.h"
-#include "models/sd1/sd1.h"
+#include "models/stable_diffusion/graphs.h"
+#include "models/stable_diffusion/stable_diffusion.h"
 #include "pipelines/banded_decoder.h"
 #include "pipelines/picture_decoder.h"
 #include "pipelines/registry.h"
@@ -85,11 +85,11 @@ class Sd1Golden : public ::testing::TestWithParam<Setup> {
     }
   }
 
-  models::sd1::Model bind() const {
+  models::stable_diffusion::Model bind() const {
     const auto index = weights::open_weights(path_);
     EXPECT_TRUE(index.ok()) << (index.ok() ? "" : index.error().message);
-    EXPECT_TRUE(models::sd1::matches(*index));
-    auto model = models::sd1::bind(*index);
+    EXPECT_TRUE(models::stable_diffusion::matches(*index));
+    auto model = models::stable_diffusion::bind(*index);
     EXPECT_TRUE(model.ok()) << (model.ok() ? "" : model.error().message);
     return std::move(*model);
   }
@@ -101,7 +101,7 @@ class Sd1Golden : public ::testing::TestWithParam<Setup> {
 };
 
 TEST_P(Sd1Golden, EveryTapEqualsTheReference) {
-  const models::sd1::Model model = bind();
+  const models::stable_diffusion::Model model = bind();
   const Tensor ids = checkpoint_.recorded("in.ids"), context = checkpoint_.recorded("text.final");
   {
     Graph g;
@@ -188,7 +188,8 @@ TEST_P(Sd1Golden, ARunEqualsTheReference) {
 
 /// In bands, with features in memory and in files: the same as whole but for rounding.
 TEST_P(Sd1Golden, DecodingInBandsIsExact) {
-  models::sd1::Model model = *models::sd1::bind(*weights::open_weights(path_));
+  models::stable_diffusion::Model model =
+      *models::stable_diffusion::bind(*weights::open_weights(path_));
   const Tensor latent = testing::random_tensor({1, 4, 25, 20}, 3);
   auto whole = pipelines::load_model(*engine_, path_);
   const auto want = (*whole)->decode(latent, nullptr);
@@ -214,7 +215,8 @@ TEST_P(Sd1Golden, DecodingInBandsIsExact) {
 
 /// With what the inner blocks gave for the same input, the outer ones give the same noise.
 TEST_P(Sd1Golden, ShallowPassesReuseTheInnerBlocks) {
-  const models::sd1::Model model = *models::sd1::bind(*weights::open_weights(path_));
+  const models::stable_diffusion::Model model =
+      *models::stable_diffusion::bind(*weights::open_weights(path_));
   const models::unet::UNet& unet = model.unet.network;
   const Tensor x = testing::random_tensor({1, 4, 7, 6}, 3);
   std::vector<Tensor> inputs{x, Tensor({1}, {400.0F})};
@@ -222,9 +224,9 @@ TEST_P(Sd1Golden, ShallowPassesReuseTheInnerBlocks) {
     inputs.push_back(testing::random_tensor({1, 77, size}, static_cast<uint32_t>(size)));
     inputs.push_back(testing::random_tensor({1, 77, size}, static_cast<uint32_t>(size) + 1));
   }
-  const auto run = [&](const models::sd1::DenoiserOptions& options, size_t outputs) {
+  const auto run = [&](const models::stable_diffusion::DenoiserOptions& options, size_t outputs) {
     Graph g;
-    models::sd1::build_denoiser(g, unet, 1, 7, 6, 77, options);
+    models::stable_diffusion::build_denoiser(g, unet, 1, 7, 6, 77, options);
     auto executable = engine_->compile(g, engine_->load(model.unet.weights));
     std::vector<const Tensor*> given;
     for (const Tensor& input : inputs) given.push_back(&input);

@@ -7,7 +7,7 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "models/names/diffusers_names.h"
-#include "models/sd1/sd1.h"
+#include "models/stable_diffusion/stable_diffusion.h"
 
 namespace safelight::models {
 namespace {

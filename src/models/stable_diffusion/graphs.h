@@ -5,7 +5,7 @@
 #include "models/autoencoder_kl/autoencoder_kl.h"
 #include "models/unet/unet.h"
 
-namespace safelight::models::sd1 {
+namespace safelight::models::stable_diffusion {
 
 /// The scale of latents that the UNet was trained on (LDM's scale_factor).
 constexpr float kLatentScale = 0.18215F;
@@ -35,4 +35,4 @@ graph::Value build_decoder_head(graph::Graph& graph,
                                 const autoencoder_kl::AutoencoderKL& autoencoder, int64_t height,
                                 int64_t width, size_t level);
 
-}  // namespace safelight::models::sd1
+}  // namespace safelight::models::stable_diffusion

@@ -1,10 +1,10 @@
-#include "models/sd1/sd1.h"
+#include "models/stable_diffusion/stable_diffusion.h"
 
 #include <fmt/format.h>
 
-#include "models/sd1/names.h"
+#include "models/stable_diffusion/names.h"
 
-namespace safelight::models::sd1 {
+namespace safelight::models::stable_diffusion {
 namespace {
 
 using Network = NetworkNames::Network;
@@ -257,4 +257,4 @@ Result<Model> bind(const weights::TensorIndex& index) {
                std::move(*bound_autoencoder)};
 }
 
-}  // namespace safelight::models::sd1
+}  // namespace safelight::models::stable_diffusion

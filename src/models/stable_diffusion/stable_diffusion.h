@@ -6,7 +6,7 @@
 #include "models/unet/unet.h"
 #include "weights/tensor_index.h"
 
-namespace safelight::models::sd1 {
+namespace safelight::models::stable_diffusion {
 
 /// Sizes of a checkpoint of Stable Diffusion 1.x's form, published or smaller.
 struct Config {
@@ -40,4 +40,4 @@ bool matches(const weights::TensorIndex& index);
 /// sizes out of this form.
 Result<Model> bind(const weights::TensorIndex& index);
 
-}  // namespace safelight::models::sd1
+}  // namespace safelight::models::stable_diffusion

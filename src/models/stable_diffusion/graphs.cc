@@ -1,8 +1,8 @@
-#include "models/sd1/graphs.h"
+#include "models/stable_diffusion/graphs.h"
 
 #include <string>
 
-namespace safelight::models::sd1 {
+namespace safelight::models::stable_diffusion {
 
 using graph::Graph;
 using graph::Numerics;
@@ -55,4 +55,4 @@ Value build_decoder_head(Graph& graph, const autoencoder_kl::AutoencoderKL& auto
   return autoencoder.decode_head(graph, latent, level);
 }
 
-}  // namespace safelight::models::sd1
+}  // namespace safelight::models::stable_diffusion

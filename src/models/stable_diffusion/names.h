@@ -5,7 +5,7 @@
 
 #include "weights/tensor_index.h"
 
-namespace safelight::models::sd1 {
+namespace safelight::models::stable_diffusion {
 
 /// How a file names the tensors of one network whose reference names are LDM's and CLIP's.
 class NetworkNames {
@@ -27,4 +27,4 @@ class NetworkNames {
       0;  ///< diffusers: residual blocks a level of the UNet, or levels of the autoencoder
 };
 
-}  // namespace safelight::models::sd1
+}  // namespace safelight::models::stable_diffusion

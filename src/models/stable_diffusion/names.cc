@@ -1,11 +1,11 @@
-#include "models/sd1/names.h"
+#include "models/stable_diffusion/names.h"
 
 #include <array>
 #include <utility>
 
 #include "models/names/diffusers_names.h"
 
-namespace safelight::models::sd1 {
+namespace safelight::models::stable_diffusion {
 namespace {
 
 using Network = NetworkNames::Network;
@@ -85,4 +85,4 @@ std::string NetworkNames::in_file(const std::string& name) const {
   return older_attention_ ? with_older_attention(theirs) : theirs;
 }
 
-}  // namespace safelight::models::sd1
+}  // namespace safelight::models::stable_diffusion
