@@ -69,14 +69,14 @@ class Recorder : public pipelines::LatentModel {
   const pipelines::ModelTraits& traits() const override { return model_->traits(); }
   void set_own_size(int64_t width, int64_t height) override { model_->set_own_size(width, height); }
   Result<pipelines::Conditioning> encode(const std::vector<text::TokenChunk>& chunks,
-                                         int64_t clip_skip, text::Emphasis emphasis,
+                                         const pipelines::EncodeOptions& options,
                                          const engine::StopFlag* stop) override {
-    return model_->encode(chunks, clip_skip, emphasis, stop);
+    return model_->encode(chunks, options, stop);
   }
   Result<std::unique_ptr<pipelines::Predictor>> predictor(
       const std::vector<const pipelines::Conditioning*>& conditionings, int64_t height,
-      int64_t width, const engine::StopFlag* stop, const pipelines::LessWork& less_work) override {
-    return model_->predictor(conditionings, height, width, stop, less_work);
+      int64_t width, const pipelines::PassOptions& options, const engine::StopFlag* stop) override {
+    return model_->predictor(conditionings, height, width, options, stop);
   }
   Result<Tensor> decode(const Tensor& z, const engine::StopFlag* stop) override {
     latents = z;

@@ -102,8 +102,7 @@ Status Model::prepare(const Workload& workload) {
   text::TokenChunk prompt;
   for (size_t i = 1; i <= 20; ++i) prompt.tokens[i] = static_cast<int32_t>(1000 * i);
   for (const bool negative : {false, true}) {
-    auto encoded = model_->encode({negative ? text::TokenChunk() : prompt}, 1,
-                                  text::Emphasis::kOriginal, nullptr);
+    auto encoded = model_->encode({negative ? text::TokenChunk() : prompt}, {}, nullptr);
     if (!encoded) return encoded.error();
     (negative ? negative_ : prompt_) = std::move(*encoded);
   }
@@ -111,7 +110,7 @@ Status Model::prepare(const Workload& workload) {
   for (int64_t i = 0; i < workload.denoised(); ++i)
     conditionings.push_back(i < workload.batch ? &prompt_ : &negative_);
   auto predictor = model_->predictor(conditionings, workload.height / kFactor,
-                                     workload.width / kFactor, nullptr);
+                                     workload.width / kFactor, {}, nullptr);
   if (!predictor) return predictor.error();
   predictor_ = std::move(*predictor);
   latents_ = random_latents(workload.denoised(), workload);

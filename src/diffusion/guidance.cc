@@ -21,6 +21,19 @@ Tensor guided(const Tensor& uncond, const Tensor& cond, double scale) {
   return sum({{1 - scale, uncond}, {scale, cond}});
 }
 
+Tensor composed(const Tensor& uncond, const std::vector<WeightedOutput>& parts) {
+  if (parts.size() == 1 && parts[0].weight == 1) return parts[0].output;
+  double rest = 1;
+  for (const WeightedOutput& part : parts) rest -= part.weight;
+  Tensor result = uncond;
+  for (size_t i = 0; i < result.data.size(); ++i) {
+    double total = rest * uncond.data[i];
+    for (const WeightedOutput& part : parts) total += part.weight * part.output.data[i];
+    result.data[i] = static_cast<float>(total);
+  }
+  return result;
+}
+
 Tensor rescaled(const Tensor& guided, const Tensor& cond, double amount) {
   Tensor result = guided;
   const int64_t pictures = guided.shape.at(0), size = guided.size() / pictures;

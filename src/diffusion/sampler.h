@@ -41,6 +41,8 @@ struct SampleInputs {
   ImageNoise& noise;            ///< not yet drawn from
   std::vector<uint64_t> seeds;  ///< of the pictures, for the SDE samplers' Brownian motion
   std::vector<int64_t> shape;   ///< of one picture's latents [C, h, w]
+  /// The unguided picture of the denoiser's last call; asked by samplers that say so.
+  std::function<const Tensor&()> unguided = {};
 };
 
 class SamplerRun;
@@ -58,6 +60,7 @@ struct SamplerInfo {
   double eta;       ///< default
   std::string_view reference;  ///< the function that it equals
   Result<Tensor> (*function)(SamplerRun& run);
+  bool uses_unguided = false;  ///< needs SampleInputs::unguided
 };
 
 /// The one list, in SD WebUI's order.

@@ -24,6 +24,9 @@ class SamplerRun {
   /// Steps between them.
   int64_t steps() const { return static_cast<int64_t>(sigmas_.size()) - 1; }
 
+  /// What the last prediction was without guidance.
+  const Tensor& unguided() const { return inputs_.unguided(); }
+
   Tensor first_noise() { return inputs_.noise.first(); }
   Tensor next_noise() { return inputs_.noise.next(); }
   Tensor brownian_noise(double sigma, double sigma_next);

@@ -9,9 +9,9 @@
 
 namespace safelight::pipelines {
 
-/// What text encoders gave, by model, tokens, their weights, clip skip and emphasis: a prompt that
-/// comes again, above all the negative one, is not encoded again. The least recently used goes
-/// first when there is too much. One thread at a time.
+/// What text encoders gave, by model, tokens, their weights and EncodeOptions: a prompt that comes
+/// again, above all the negative one, is not encoded again. The least recently used goes first when
+/// there is too much. One thread at a time.
 class ConditioningCache {
  public:
   explicit ConditioningCache(uint64_t max_bytes = uint64_t{64} << 20) : max_bytes_(max_bytes) {}
@@ -21,7 +21,7 @@ class ConditioningCache {
   Result<std::shared_ptr<const Conditioning>> encode(LatentModel& model,
                                                      const std::string& model_id,
                                                      const std::vector<text::TokenChunk>& chunks,
-                                                     int64_t clip_skip, text::Emphasis emphasis,
+                                                     const EncodeOptions& options,
                                                      const engine::StopFlag* stop);
 
   uint64_t bytes() const { return bytes_; }

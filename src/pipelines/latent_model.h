@@ -23,8 +23,29 @@ struct ModelTraits {
   diffusion::NoiseSchedule schedule;
 };
 
-/// A prompt as the denoiser reads it: [1, T, C].
-using Conditioning = Tensor;
+/// A prompt as the denoiser reads it.
+struct Conditioning {
+  Tensor context;  ///< [1, T, C]
+  Tensor vector;   ///< [1, V]: the pooled text and PictureFacts, for families that have them
+};
+
+/// What families with micro-conditioning (Podell et al. 2023, section 2.2) are told about the
+/// picture, in pixels; others leave it unread.
+struct PictureFacts {
+  int64_t original_width = 0, original_height = 0;
+  int64_t crop_left = 0, crop_top = 0;
+  int64_t target_width = 0, target_height = 0;
+  double aesthetic_score = 6;
+  bool operator==(const PictureFacts&) const = default;
+};
+
+struct EncodeOptions {
+  int64_t clip_skip = 1;  ///< in [1, max_clip_skip], as SD WebUI counts: 1 for none
+  text::Emphasis emphasis = text::Emphasis::kOriginal;
+  bool negative = false;  ///< a negative prompt: some families have zeros for an empty one
+  PictureFacts facts;
+  bool operator==(const EncodeOptions&) const = default;
+};
 
 /// Ways to do less work in the steps, all off by default; docs/speed.md tells what each gains and
 /// how far its pictures are from the exact ones.
@@ -32,6 +53,11 @@ struct LessWork {
   double token_merging = 0;    ///< ratio of tokens merged for self-attention (Bolya & Hoffman 2023)
   int64_t cache_interval = 1;  ///< of so many steps one runs the whole network (Ma et al. 2023)
   int64_t cache_depth = 1;  ///< input and output blocks that run in every step; at most all but one
+};
+
+/// How the denoiser is evaluated.
+struct PassOptions {
+  LessWork less_work;
 };
 
 /// The denoiser, made ready for some conditionings and a size.
@@ -54,17 +80,16 @@ class LatentModel {
   /// The picture size that this checkpoint was made for, where it is not its family's.
   virtual void set_own_size(int64_t width, int64_t height) = 0;
 
-  /// Runs the text encoder over each chunk and joins the results: [1, 77 * chunks, C]. clip_skip is
-  /// in [1, max_clip_skip].
+  /// Runs the text encoders over each chunk and joins the results: 77 tokens a chunk.
   virtual Result<Conditioning> encode(const std::vector<text::TokenChunk>& chunks,
-                                      int64_t clip_skip, text::Emphasis emphasis,
+                                      const EncodeOptions& options,
                                       const engine::StopFlag* stop) = 0;
 
   /// One picture of h x w latents for each conditioning; all of them have the same number of
   /// tokens.
   virtual Result<std::unique_ptr<Predictor>> predictor(
       const std::vector<const Conditioning*>& conditionings, int64_t height, int64_t width,
-      const engine::StopFlag* stop, const LessWork& less_work = {}) = 0;
+      const PassOptions& options, const engine::StopFlag* stop) = 0;
 
   /// Latents [N, C, h, w] as samplers leave them -> pictures [N, 3, H, W], about [-1, 1].
   virtual Result<Tensor> decode(const Tensor& latents, const engine::StopFlag* stop) = 0;

@@ -96,8 +96,9 @@ class Sd1Model : public LatentModel {
     return text_.weights->bytes() + unet_.weights->bytes() + decoder_.bytes();
   }
 
-  Result<Conditioning> encode(const std::vector<text::TokenChunk>& chunks, int64_t clip_skip,
-                              text::Emphasis emphasis, const engine::StopFlag* stop) override {
+  Result<Conditioning> encode(const std::vector<text::TokenChunk>& chunks,
+                              const EncodeOptions& options, const engine::StopFlag* stop) override {
+    const int64_t clip_skip = options.clip_skip;
     const auto executable =
         text_.executables.get(clip_skip, engine_, text_.weights, [&](Graph& graph) {
           const Value ids =
@@ -105,26 +106,27 @@ class Sd1Model : public LatentModel {
           graph.output("encoded", text_.network(graph, ids, clip_skip));
         });
     if (!executable) return executable.error();
-    Conditioning joined({1, 0, 0});
+    Tensor joined({1, 0, 0});
     for (const text::TokenChunk& chunk : chunks) {
       Tensor ids({1, static_cast<int64_t>(text::kContext)});
       std::copy(chunk.tokens.begin(), chunk.tokens.end(), ids.begin());
       (*executable)->set_input(0, ids);
       if (Status done = (*executable)->run(stop); !done) return done.error();
       Tensor encoded = (*executable)->output(0);
-      text::emphasise(encoded, chunk.weights, emphasis);
+      text::emphasise(encoded, chunk.weights, options.emphasis);
       joined.data.insert(joined.data.end(), encoded.begin(), encoded.end());
       joined.shape[1] += encoded.shape[1];
       joined.shape[2] = encoded.shape[2];
     }
-    return joined;
+    return Conditioning{.context = std::move(joined), .vector = {}};
   }
 
   Result<std::unique_ptr<Predictor>> predictor(
       const std::vector<const Conditioning*>& conditionings, int64_t height, int64_t width,
-      const engine::StopFlag* stop, const LessWork& less_work) override {
+      const PassOptions& pass, const engine::StopFlag* stop) override {
     const auto pictures = static_cast<int64_t>(conditionings.size());
-    const int64_t tokens = conditionings[0]->shape[1];
+    const int64_t tokens = conditionings[0]->context.shape[1];
+    const LessWork& less_work = pass.less_work;
     models::stable_diffusion::DenoiserOptions options{.token_merging = less_work.token_merging};
     if (less_work.cache_interval > 1)
       options.outer_blocks = std::min(less_work.cache_depth, unet_.network.most_outer_blocks());
@@ -160,7 +162,7 @@ class Sd1Model : public LatentModel {
   Status set_keys(const std::vector<std::shared_ptr<Executable>>& denoisers,
                   const std::vector<const Conditioning*>& conditionings,
                   const engine::StopFlag* stop) {
-    const graph::Shape shape = conditionings[0]->shape;
+    const graph::Shape shape = conditionings[0]->context.shape;
     const auto executable = keys_.get(shape[1], engine_, unet_.weights, [&](Graph& graph) {
       const Value context = graph.input("context", shape);
       size_t i = 0;
@@ -176,7 +178,7 @@ class Sd1Model : public LatentModel {
     for (const Conditioning* conditioning : conditionings) {
       std::vector<Tensor>& keys = computed[conditioning];
       if (keys.empty()) {
-        auto outputs = engine::run_once(**executable, {conditioning}, count, stop);
+        auto outputs = engine::run_once(**executable, {&conditioning->context}, count, stop);
         if (!outputs) return outputs.error();
         keys = std::move(*outputs);
       }

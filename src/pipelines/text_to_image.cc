@@ -6,18 +6,14 @@
 #include <optional>
 #include <random>
 
-#include "diffusion/arithmetic.h"
-#include "diffusion/guidance.h"
 #include "diffusion/sampler.h"
+#include "pipelines/guided_denoiser.h"
+#include "pipelines/prompt_conditioning.h"
 
 namespace safelight::pipelines {
 namespace {
 
-using diffusion::NoiseSchedule;
 using request::Request;
-
-/// Bounds the memory of the conditioning: 7500 tokens are far more than any model heeds.
-constexpr size_t kMaxChunks = 100;
 
 struct SamplerPlan {
   const diffusion::SamplerInfo* sampler;
@@ -34,130 +30,6 @@ Result<SamplerPlan> plan_sampler(const Request& request) {
   return SamplerPlan{sampler->sampler,
                      automatic && sampler->spacing ? *sampler->spacing : *spacing};
 }
-
-/// The pictures [first, first + count) of a batch.
-Tensor part(const Tensor& batch, int64_t first, int64_t count) {
-  std::vector<int64_t> shape = batch.shape;
-  const int64_t size = batch.size() / shape[0];
-  shape[0] = count;
-  Tensor result(shape);
-  std::copy_n(batch.begin() + first * size, count * size, result.begin());
-  return result;
-}
-
-Tensor joined(const Tensor& a, const Tensor& b) {
-  Tensor result = a;
-  result.data.insert(result.data.end(), b.begin(), b.end());
-  result.shape[0] += b.shape[0];
-  return result;
-}
-
-/// Guidance between two conditionings for a batch: what samplers call.
-class GuidedDenoiser {
- public:
-  GuidedDenoiser(LatentModel& model, const Request& request, const SamplerPlan& plan,
-                 int64_t pictures, const BatchOptions& options)
-      : model_(model),
-        request_(request),
-        options_(options),
-        evaluations_(plan.sampler->evaluations),
-        pictures_(pictures) {}
-
-  /// Encodes the prompts and makes the predictors that the run will need.
-  Status prepare() {
-    const auto& tokenizer = text::ClipTokenizer::instance();
-    auto prompt = text::chunk_prompt(tokenizer, text::parse_prompt(request_.prompt)).chunks;
-    auto negative =
-        text::chunk_prompt(tokenizer, text::parse_prompt(request_.negative_prompt)).chunks;
-    text::pad_to_same_count(prompt, negative);
-    if (prompt.size() > kMaxChunks)
-      return Error{ErrorCode::kInvalidArgument,
-                   fmt::format("a prompt of {} chunks of {} tokens; at most {} chunks are taken",
-                               prompt.size(), text::kChunkTokens, kMaxChunks)};
-    const auto emphasis = text::find_emphasis(request_.emphasis);
-    if (!emphasis) return emphasis.error();
-    auto cond = encode(prompt, *emphasis);
-    if (!cond) return cond.error();
-    auto uncond = encode(negative, *emphasis);
-    if (!uncond) return uncond.error();
-    cond_ = std::move(*cond);
-    uncond_ = std::move(*uncond);
-    return {};
-  }
-
-  Result<Tensor> operator()(const Tensor& x, double sigma, double timestep) {
-    const Tensor input = diffusion::scaled(x, NoiseSchedule::input_scale(sigma));
-    step_ = evaluations_ == 1 ? steps_done_ : calls_ / evaluations_;
-    const auto output = acts() ? guided(input, timestep) : plain(input, timestep);
-    ++calls_;
-    if (!output) return output;
-    return model_.traits().schedule.denoised(x, *output, sigma);
-  }
-
-  void step_done() { ++steps_done_; }
-
- private:
-  Result<std::shared_ptr<const Conditioning>> encode(const std::vector<text::TokenChunk>& chunks,
-                                                     text::Emphasis emphasis) {
-    if (options_.conditionings) {
-      return options_.conditionings->encode(model_, options_.model_id, chunks, request_.clip_skip,
-                                            emphasis, options_.stop);
-    }
-    auto encoded = model_.encode(chunks, request_.clip_skip, emphasis, options_.stop);
-    if (!encoded) return encoded.error();
-    return std::make_shared<const Conditioning>(std::move(*encoded));
-  }
-
-  bool acts() const {
-    if (request_.cfg_scale == 1) return false;
-    return diffusion::guidance_acts(step_, request_.steps, request_.guidance_start,
-                                    request_.guidance_end);
-  }
-
-  Result<Tensor> guided(const Tensor& input, double timestep) {
-    if (!both_) {
-      std::vector<const Conditioning*> conditionings(static_cast<size_t>(pictures_), uncond_.get());
-      conditionings.resize(static_cast<size_t>(2 * pictures_), cond_.get());
-      if (Status made = make(both_, conditionings, input); !made) return made.error();
-    }
-    both_->enter_step(step_);
-    const auto output = (*both_)(joined(input, input), timestep, options_.stop);
-    if (!output) return output;
-    const Tensor uncond = part(*output, 0, pictures_), cond = part(*output, pictures_, pictures_);
-    Tensor result = diffusion::guided(uncond, cond, request_.cfg_scale);
-    if (request_.cfg_rescale > 0) result = diffusion::rescaled(result, cond, request_.cfg_rescale);
-    return result;
-  }
-
-  Result<Tensor> plain(const Tensor& input, double timestep) {
-    if (!alone_) {
-      const std::vector<const Conditioning*> conditionings(static_cast<size_t>(pictures_),
-                                                           cond_.get());
-      if (Status made = make(alone_, conditionings, input); !made) return made.error();
-    }
-    alone_->enter_step(step_);
-    return (*alone_)(input, timestep, options_.stop);
-  }
-
-  Status make(std::unique_ptr<Predictor>& predictor,
-              const std::vector<const Conditioning*>& conditionings, const Tensor& input) {
-    auto made = model_.predictor(conditionings, input.shape[2], input.shape[3], options_.stop,
-                                 {.token_merging = request_.token_merging_ratio,
-                                  .cache_interval = request_.deep_cache_interval,
-                                  .cache_depth = request_.deep_cache_depth});
-    if (!made) return made.error();
-    predictor = std::move(*made);
-    return {};
-  }
-
-  LatentModel& model_;
-  const Request& request_;
-  const BatchOptions& options_;
-  int64_t evaluations_, pictures_;
-  std::shared_ptr<const Conditioning> cond_, uncond_;
-  std::unique_ptr<Predictor> both_, alone_;
-  int64_t calls_ = 0, steps_done_ = 0, step_ = 0;
-};
 
 diffusion::NoiseOptions noise_options(const Request& request, const ModelTraits& traits,
                                       int64_t pictures) {
@@ -264,8 +136,14 @@ Result<std::vector<image::UncheckedImage>> text_to_image(LatentModel& model, con
                                                          const BatchOptions& options) {
   const auto plan = plan_sampler(request);
   if (!plan) return plan.error();
-  GuidedDenoiser denoiser(model, request, *plan, pictures, options);
-  if (Status ready = denoiser.prepare(); !ready) return ready.error();
+  const auto prompts = PromptConditioning::encode(
+      {model, options.conditionings, options.model_id, options.stop}, request);
+  if (!prompts) return prompts.error();
+  GuidedDenoiser denoiser(model, request, *prompts,
+                          {.pictures = pictures,
+                           .evaluations = plan->sampler->evaluations,
+                           .keeps_unguided = plan->sampler->uses_unguided,
+                           .stop = options.stop});
 
   const diffusion::NoiseOptions noise = noise_options(request, model.traits(), pictures);
   diffusion::ImageNoise source(noise);
@@ -276,7 +154,8 @@ Result<std::vector<image::UncheckedImage>> text_to_image(LatentModel& model, con
       .options = {request.eta, request.s_churn, request.s_tmin, request.s_tmax, request.s_noise},
       .noise = source,
       .seeds = noise.seeds,
-      .shape = noise.shape};
+      .shape = noise.shape,
+      .unguided = [&]() -> const Tensor& { return denoiser.unguided(); }};
   StepWatch watch(model, denoiser, options, request.steps);
   auto latents = diffusion::sample(
       *plan->sampler, inputs,

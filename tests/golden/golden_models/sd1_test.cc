@@ -154,10 +154,10 @@ TEST_P(Sd1Golden, ARunEqualsTheReference) {
   const Tensor ids = checkpoint_.recorded("in.ids");
   std::vector<text::TokenChunk> chunks(2);
   for (size_t c = 0; c < 2; ++c) std::copy_n(ids.begin() + c * 77, 77, chunks[c].tokens.begin());
-  const auto cond = (*model)->encode({chunks[0]}, 1, text::Emphasis::kOriginal, nullptr);
-  const auto uncond = (*model)->encode({chunks[1]}, 1, text::Emphasis::kOriginal, nullptr);
+  const auto cond = (*model)->encode({chunks[0]}, {}, nullptr);
+  const auto uncond = (*model)->encode({chunks[1]}, {}, nullptr);
   ASSERT_TRUE(cond.ok() && uncond.ok());
-  auto predictor = (*model)->predictor({&*uncond, &*cond}, 3, 4, nullptr);
+  auto predictor = (*model)->predictor({&*uncond, &*cond}, 3, 4, {}, nullptr);
   ASSERT_TRUE(predictor.ok());
   const diffusion::NoiseSchedule& schedule = (*model)->traits().schedule;
   diffusion::ImageNoise noise({.shape = {4, 3, 4}, .seeds = {11}});
@@ -247,10 +247,10 @@ TEST_P(Sd1Golden, ShallowPassesReuseTheInnerBlocks) {
 /// A predictor runs the whole network in one of so many steps, and in all evaluations of that step.
 TEST_P(Sd1Golden, PredictorsCacheByStep) {
   auto model = pipelines::load_model(*engine_, path_);
-  const auto text = (*model)->encode({text::TokenChunk{}}, 1, text::Emphasis::kOriginal, nullptr);
+  const auto text = (*model)->encode({text::TokenChunk{}}, {}, nullptr);
   ASSERT_TRUE(text.ok());
-  auto exact = *(*model)->predictor({&*text}, 8, 8, nullptr);
-  auto cached = *(*model)->predictor({&*text}, 8, 8, nullptr, {.cache_interval = 3});
+  auto exact = *(*model)->predictor({&*text}, 8, 8, {}, nullptr);
+  auto cached = *(*model)->predictor({&*text}, 8, 8, {.less_work = {.cache_interval = 3}}, nullptr);
   uint32_t seed = 0;
   for (const int64_t step : {0, 0, 1, 1, 2, 3, 4, 6, 9, 10, 9}) {
     const Tensor x = testing::random_tensor({1, 4, 8, 8}, ++seed);

@@ -21,18 +21,18 @@ class CountingModel : public LatentModel {
 
   const ModelTraits& traits() const override { return traits_; }
   void set_own_size(int64_t, int64_t) override {}
-  Result<Conditioning> encode(const std::vector<text::TokenChunk>& chunks, int64_t clip_skip,
-                              text::Emphasis, const engine::StopFlag*) override {
+  Result<Conditioning> encode(const std::vector<text::TokenChunk>& chunks,
+                              const EncodeOptions& options, const engine::StopFlag*) override {
     ++calls;
     if (fails) return Error{ErrorCode::kCancelled, "stopped"};
-    Conditioning encoded({1, static_cast<int64_t>(chunks.size()), 256});
+    Tensor encoded({1, static_cast<int64_t>(chunks.size()), 256});
     for (size_t i = 0; i < chunks.size(); ++i)
-      encoded.data[256 * i] = static_cast<float>(chunks[i].tokens[1] * 10 + clip_skip);
-    return encoded;
+      encoded.data[256 * i] = static_cast<float>(chunks[i].tokens[1] * 10 + options.clip_skip);
+    return Conditioning{.context = std::move(encoded), .vector = {}};
   }
   Result<std::unique_ptr<Predictor>> predictor(const std::vector<const Conditioning*>&, int64_t,
-                                               int64_t, const engine::StopFlag*,
-                                               const LessWork&) override {
+                                               int64_t, const PassOptions&,
+                                               const engine::StopFlag*) override {
     return Error{ErrorCode::kUnsupported, "no"};
   }
   Result<Tensor> decode(const Tensor&, const engine::StopFlag*) override { return Tensor(); }
@@ -55,7 +55,8 @@ TEST(ConditioningCache, GivesTheSameTensorForTheSamePrompt) {
   const auto encode = [&](const std::vector<text::TokenChunk>& chunks, int64_t clip_skip = 1,
                           text::Emphasis emphasis = text::Emphasis::kOriginal,
                           const std::string& id = "a") {
-    return *cache.encode(model, id, chunks, clip_skip, emphasis, nullptr);
+    return *cache.encode(model, id, chunks, {.clip_skip = clip_skip, .emphasis = emphasis},
+                         nullptr);
   };
   const auto first = encode(prompt(7));
   EXPECT_EQ(encode(prompt(7)), first);
@@ -78,8 +79,7 @@ TEST(ConditioningCache, TheLeastRecentlyUsedGoesFirst) {
   CountingModel model;
   ConditioningCache cache(8000);  // four entries
   const auto encode = [&](int32_t word) {
-    return (*cache.encode(model, "a", prompt(word), 1, text::Emphasis::kOriginal, nullptr))
-        ->data[0];
+    return (*cache.encode(model, "a", prompt(word), {}, nullptr))->context.data[0];
   };
   for (int32_t word = 0; word < 4; ++word) encode(word);
   EXPECT_LE(cache.bytes(), 8000U);
@@ -99,9 +99,9 @@ TEST(ConditioningCache, KeepsNoFailure) {
   CountingModel model;
   ConditioningCache cache;
   model.fails = true;
-  EXPECT_FALSE(cache.encode(model, "a", prompt(1), 1, text::Emphasis::kIgnore, nullptr).ok());
+  EXPECT_FALSE(cache.encode(model, "a", prompt(1), {}, nullptr).ok());
   model.fails = false;
-  EXPECT_TRUE(cache.encode(model, "a", prompt(1), 1, text::Emphasis::kIgnore, nullptr).ok());
+  EXPECT_TRUE(cache.encode(model, "a", prompt(1), {}, nullptr).ok());
 }
 
 /// A "decoder" of factor 4 that is linear, so that the map can be found again.

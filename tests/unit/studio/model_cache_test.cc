@@ -23,13 +23,14 @@ class FakeModel : public pipelines::LatentModel {
 
   const pipelines::ModelTraits& traits() const override { return traits_; }
   void set_own_size(int64_t, int64_t) override {}
-  Result<pipelines::Conditioning> encode(const std::vector<text::TokenChunk>&, int64_t,
-                                         text::Emphasis, const engine::StopFlag*) override {
+  Result<pipelines::Conditioning> encode(const std::vector<text::TokenChunk>&,
+                                         const pipelines::EncodeOptions&,
+                                         const engine::StopFlag*) override {
     return Error{ErrorCode::kUnsupported, "fake"};
   }
   Result<std::unique_ptr<pipelines::Predictor>> predictor(
-      const std::vector<const pipelines::Conditioning*>&, int64_t, int64_t, const engine::StopFlag*,
-      const pipelines::LessWork&) override {
+      const std::vector<const pipelines::Conditioning*>&, int64_t, int64_t,
+      const pipelines::PassOptions&, const engine::StopFlag*) override {
     return Error{ErrorCode::kUnsupported, "fake"};
   }
   Result<Tensor> decode(const Tensor&, const engine::StopFlag*) override { return Tensor(); }
