@@ -41,10 +41,10 @@ Result<Tensor> sample_deis(SamplerRun& run) {
   }
   const auto steps = static_cast<int64_t>(levels.size()) - 1;
   const auto preserved = [](const Tensor& x, double sigma) {
-    return scaled(x, NoiseSchedule::input_scale(sigma));
+    return scaled(x, NoiseSchedule::preserving_scale(sigma));
   };
   // diffusers starts from unit noise in the variance-preserving scale.
-  Tensor x = scaled(run.first_noise(), 1 / NoiseSchedule::input_scale(levels[0])), before;
+  Tensor x = scaled(run.first_noise(), 1 / NoiseSchedule::preserving_scale(levels[0])), before;
   for (int64_t i = 0; i < steps; ++i) {
     const double sigma = levels[i], next = levels[i + 1];
     const Result<Tensor> denoised = run.denoise(x, sigma);

@@ -30,6 +30,38 @@ NoiseSchedule::NoiseSchedule(std::vector<float> alphas_cumprod, Prediction predi
   }
 }
 
+NoiseSchedule NoiseSchedule::edm(const EdmRange& range, Prediction prediction) {
+  constexpr int64_t kLevels = 1000;
+  const double first = std::log(range.sigma_min), last = std::log(range.sigma_max);
+  std::vector<float> alphas_cumprod, sigmas;
+  for (int64_t i = 0; i < kLevels; ++i) {
+    const double sigma = std::exp(first + (last - first) * static_cast<double>(i) / (kLevels - 1));
+    sigmas.push_back(static_cast<float>(sigma));
+    alphas_cumprod.push_back(static_cast<float>(1 / (sigma * sigma + 1)));
+  }
+  NoiseSchedule schedule(std::move(alphas_cumprod), prediction);
+  // Low levels are lost in an alpha-bar of float32.
+  schedule.sigmas_ = std::move(sigmas);
+  for (size_t i = 0; i < schedule.sigmas_.size(); ++i)
+    schedule.log_sigmas_[i] = std::log(static_cast<double>(schedule.sigmas_[i]));
+  schedule.sigma_data_ = range.sigma_data;
+  schedule.told_log_sigma_ = true;
+  return schedule;
+}
+
+NoiseSchedule NoiseSchedule::zero_terminal_snr() const {
+  constexpr float kLastAlphaBar = 4.8973451890853435e-08F;  // modules/sd_models.py
+  if (told_log_sigma_ || alphas_cumprod_.back() <= kLastAlphaBar) return *this;
+  const float first = std::sqrt(alphas_cumprod_.front()), last = std::sqrt(alphas_cumprod_.back());
+  std::vector<float> rescaled;
+  for (const float alpha : alphas_cumprod_) {
+    const float root = (std::sqrt(alpha) - last) * (first / (first - last));
+    rescaled.push_back(root * root);
+  }
+  rescaled.back() = kLastAlphaBar;
+  return {std::move(rescaled), prediction_};
+}
+
 double NoiseSchedule::timestep(double sigma) const {
   const double log_sigma = std::log(sigma);
   const auto above = std::upper_bound(log_sigmas_.begin(), log_sigmas_.end(), log_sigma);
@@ -48,11 +80,29 @@ double NoiseSchedule::sigma(double exact_timestep) const {
   return std::exp((1 - weight) * log_sigmas_[low] + weight * log_sigmas_[high]);
 }
 
-double NoiseSchedule::input_scale(double sigma) { return 1 / std::sqrt(sigma * sigma + 1); }
+double NoiseSchedule::told(double sigma, double timestep) const {
+  return told_log_sigma_ ? std::log(sigma) / 4 : timestep;
+}
+
+double NoiseSchedule::input_scale(double sigma) const {
+  return 1 / std::sqrt(sigma * sigma + sigma_data_ * sigma_data_);
+}
+
+double NoiseSchedule::preserving_scale(double sigma) { return 1 / std::sqrt(sigma * sigma + 1); }
 
 Tensor NoiseSchedule::denoised(const Tensor& x, const Tensor& output, double sigma) const {
-  if (prediction_ == Prediction::kEpsilon) return sum({{1, x}, {-sigma, output}});
-  return sum({{1 / (sigma * sigma + 1), x}, {-sigma * input_scale(sigma), output}});
+  const double scale = input_scale(sigma), share = sigma_data_ * scale, out = sigma * share;
+  switch (prediction_) {
+    case Prediction::kEpsilon:
+      return sum({{1, x}, {-sigma, output}});
+    case Prediction::kSample:
+      return output;
+    case Prediction::kV:
+      return sum({{share * share, x}, {-out, output}});
+    case Prediction::kEdm:
+      break;
+  }
+  return sum({{share * share, x}, {out, output}});
 }
 
 }  // namespace safelight::diffusion

@@ -31,10 +31,11 @@ Tensor repeated(const Tensor& batch, size_t count) {
 }  // namespace
 
 Result<Tensor> GuidedDenoiser::operator()(const Tensor& x, double sigma, double timestep) {
-  const Tensor input = diffusion::scaled(x, diffusion::NoiseSchedule::input_scale(sigma));
+  const diffusion::NoiseSchedule& schedule = model_.traits().schedule;
+  const Tensor input = diffusion::scaled(x, schedule.input_scale(sigma));
+  timestep = schedule.told(sigma, timestep);
   step_ = options_.evaluations == 1 ? steps_done_ : calls_ / options_.evaluations;
   ++calls_;
-  const diffusion::NoiseSchedule& schedule = model_.traits().schedule;
   const StepConditioning& prompts = prompts_.at(step_);
   const bool is_guided = acts();
   if (!is_guided && prompts.positive.size() == 1) {

@@ -24,7 +24,7 @@ class GuidedDenoiser {
                  const PromptConditioning& prompts, const Options& options)
       : model_(model), request_(request), prompts_(prompts), options_(options) {}
 
-  /// The picture that the model sees behind x [B, C, h, w]; `timestep` is what the network is told.
+  /// The picture that the model sees behind x [B, C, h, w], at the schedule's `timestep`.
   /// Errors: those of Predictor.
   Result<Tensor> operator()(const Tensor& x, double sigma, double timestep);
 

@@ -167,8 +167,7 @@ TEST_P(Sd1Golden, ARunEqualsTheReference) {
     Tensor both = x;
     both.shape[0] = 2;
     both.data.insert(both.data.end(), x.begin(), x.end());
-    for (float& value : both.data)
-      value *= static_cast<float>(diffusion::NoiseSchedule::input_scale(sigma));
+    for (float& value : both.data) value *= static_cast<float>(schedule.input_scale(sigma));
     const Tensor out = *(**predictor)(both, t, nullptr);
     Tensor u(x.shape), c(x.shape);
     std::copy_n(out.begin(), u.size(), u.begin());

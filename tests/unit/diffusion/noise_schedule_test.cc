@@ -65,9 +65,44 @@ TEST(NoiseSchedule, FindsThePictureFromEitherPrediction) {
   EXPECT_LE(nmse(of_v.denoised(x, v, example.sigma), example.picture), 1e-12);
 }
 
+TEST(NoiseSchedule, FindsThePictureFromWhatEdmPredicts) {
+  const Example example;
+  const Tensor x = example.mix(1, example.sigma);
+  // (picture - share^2 x) / (sigma share), where share = sigma_data / sqrt(sigma^2 + sigma_data^2).
+  const double share = 0.5 / std::sqrt(example.sigma * example.sigma + 0.25);
+  const Tensor output = example.mix((1 - share * share) / (example.sigma * share), -share);
+  const NoiseSchedule schedule = NoiseSchedule::edm({});
+  EXPECT_LE(nmse(schedule.denoised(x, output, example.sigma), example.picture), 1e-12);
+}
+
+TEST(NoiseSchedule, EdmIsToldTheLogOfSigma) {
+  const NoiseSchedule schedule = NoiseSchedule::edm({});
+  EXPECT_NEAR(schedule.sigma_min(), 0.002, 1e-9);
+  EXPECT_NEAR(schedule.sigma_max(), 80, 1e-4);
+  EXPECT_NEAR(schedule.told(80, schedule.timestep(80)), std::log(80.0) / 4, 1e-12);
+  EXPECT_EQ(NoiseSchedule::sd1().told(80, 999), 999);
+  // Even the lowest levels are told apart, which an alpha-bar of float32 does not.
+  EXPECT_NEAR(schedule.sigma(schedule.timestep(0.00201)), 0.00201, 1e-8);
+}
+
+TEST(NoiseSchedule, ZeroTerminalSnrIsReachedOnce) {
+  const NoiseSchedule plain = NoiseSchedule::sd1(), zero = plain.zero_terminal_snr();
+  EXPECT_FLOAT_EQ(zero.sigma_min(), plain.sigma_min());
+  EXPECT_GT(zero.sigma_max(), 300 * plain.sigma_max());
+  EXPECT_EQ(zero.zero_terminal_snr().alphas_cumprod(), zero.alphas_cumprod());
+  const NoiseSchedule edm = NoiseSchedule::edm({});
+  EXPECT_EQ(edm.zero_terminal_snr().sigmas(), edm.sigmas());
+  EXPECT_EQ(edm.zero_terminal_snr().prediction(), Prediction::kEdm);
+  for (const double t : {0.0, 500.5, 998.0, 998.5, 999.0})
+    EXPECT_NEAR(zero.timestep(zero.sigma(t)), t, 1e-4);
+}
+
 TEST(NoiseSchedule, ScalesTheInputToUnitVariance) {
-  EXPECT_DOUBLE_EQ(NoiseSchedule::input_scale(0), 1);
-  EXPECT_DOUBLE_EQ(NoiseSchedule::input_scale(std::sqrt(3.0)), 0.5);
+  const NoiseSchedule schedule = NoiseSchedule::sd1();
+  EXPECT_DOUBLE_EQ(schedule.input_scale(0), 1);
+  EXPECT_DOUBLE_EQ(schedule.input_scale(std::sqrt(3.0)), 0.5);
+  EXPECT_DOUBLE_EQ(NoiseSchedule::edm({}).input_scale(std::sqrt(0.75)), 1);
+  EXPECT_DOUBLE_EQ(NoiseSchedule::preserving_scale(std::sqrt(3.0)), 0.5);
 }
 
 }  // namespace
