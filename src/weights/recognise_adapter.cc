@@ -2,16 +2,11 @@
 
 #include <algorithm>
 
+#include "weights/adapter_file.h"
 #include "weights/scope.h"
 
 namespace safelight::weights {
 namespace {
-
-/// Parts of names that only adapters have: LoRA in kohya's, PEFT's and diffusers' names, and
-/// LyCORIS' LoHa and LoKr.
-constexpr std::string_view kAdapterMarks[] = {
-    ".lora_down.", ".lora_up.",   ".lora_A.",  ".lora_B.",  ".lora.down.",
-    ".lora.up.",   "_lora.down.", "_lora.up.", ".hada_w1_", ".lokr_w1"};
 
 struct AdapterPrefix {
   std::string_view prefix;
@@ -31,6 +26,8 @@ constexpr AdapterPrefix kAdapterPrefixes[] = {
     {"text_encoder.", "text_encoder"},
     {"text_encoder_2.", "text_encoder_2"},
 };
+
+constexpr int64_t kMostWidth = 1 << 20;
 
 /// Width of the text states that each family's cross-attention reads.
 Family family_of_context(int64_t width) {
@@ -54,7 +51,23 @@ bool any_name_contains(const TensorIndex& index, std::string_view part) {
   });
 }
 
-Family lora_family(const TensorIndex& index) {
+/// How wide the input of the module's layer is; -1 where its tensors do not tell.
+int64_t input_width(const AdapterModule& module) {
+  if (module.kind == AdapterKind::kLora) return dimension(module.part("down"), 1);
+  if (module.kind == AdapterKind::kLoha) return dimension(module.part("w1_b"), 1);
+  if (module.kind == AdapterKind::kDiff) return dimension(module.part("diff"), 1);
+  if (module.kind != AdapterKind::kLokr) return -1;
+  int64_t width = 1;
+  for (const std::string factor : {"w1", "w2"}) {
+    const TensorView* const whole = module.part(factor);
+    const int64_t size = dimension(whole ? whole : module.part(factor + "_b"), 1);
+    if (size < 0 || size > kMostWidth) return -1;
+    width *= size;
+  }
+  return width;
+}
+
+Family lora_family(const TensorIndex& index, const AdapterFile& file) {
   // Flux has blocks of one stream, SD3 has not: so it is asked first.
   for (const std::string_view part :
        {"double_blocks", "single_transformer_blocks", "single_blocks"}) {
@@ -63,13 +76,10 @@ Family lora_family(const TensorIndex& index) {
   for (const std::string_view part : {"joint_blocks", "add_k_proj"}) {
     if (any_name_contains(index, part)) return Family::kSd3;
   }
-  const Scope all(index);
-  for (const std::string_view suffix :
-       {"attn2_to_k.lora_down.weight", "attn2.to_k.lora_A.weight", "attn2.to_k.lora.down.weight",
-        "attn2.processor.to_k_lora.down.weight", "attn2_to_k.hada_w1_b"}) {
-    if (const TensorView* down = all.first_ending(suffix))
-      return family_of_context(dimension(down, 1));
+  for (const AdapterModule& module : file.modules) {
+    if (module.path.ends_with("attn2_to_k")) return family_of_context(input_width(module));
   }
+  const Scope all(index);
   const bool two_text_encoders = all.has_under("lora_te2_") || all.has_under("text_encoder_2.");
   return two_text_encoders ? Family::kSdxl : Family::kUnknown;
 }
@@ -82,12 +92,10 @@ bool is_embedding_name(std::string_view name) {
 }  // namespace
 
 std::optional<Identity> identify_lora(const TensorIndex& index) {
-  const bool marked =
-      std::any_of(std::begin(kAdapterMarks), std::end(kAdapterMarks),
-                  [&](std::string_view mark) { return any_name_contains(index, mark); });
-  if (!marked) return std::nullopt;
+  const AdapterFile file = read_adapter_file(index);
+  if (file.modules.empty()) return std::nullopt;
   const Scope all(index);
-  Identity identity{.kind = FileKind::kLora, .family = lora_family(index), .networks = {}};
+  Identity identity{.kind = FileKind::kLora, .family = lora_family(index, file), .networks = {}};
   identity.dialect = all.has_under("lora_") ? Dialect::kKohya : Dialect::kPeft;
   const bool streams = identity.family == Family::kFlux || identity.family == Family::kSd3;
   for (const auto& [prefix, component] : kAdapterPrefixes) {
