@@ -26,7 +26,7 @@ std::string key_of(const std::string& model_id, const std::vector<text::TokenChu
 Result<std::shared_ptr<const Conditioning>> ConditioningCache::encode(
     LatentModel& model, const std::string& model_id, const std::vector<text::TokenChunk>& chunks,
     const EncodeOptions& options, const engine::StopFlag* stop) {
-  std::string key = key_of(model_id, chunks, options);
+  std::string key = key_of(model_id + ' ' + model.text_identity(), chunks, options);
   if (const auto found = by_key_.find(key); found != by_key_.end()) {
     entries_.splice(entries_.begin(), entries_, found->second);
     ++hits_;

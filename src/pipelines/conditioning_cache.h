@@ -9,9 +9,9 @@
 
 namespace safelight::pipelines {
 
-/// What text encoders gave, by model, tokens, their weights and EncodeOptions: a prompt that comes
-/// again, above all the negative one, is not encoded again. The least recently used goes first when
-/// there is too much. One thread at a time.
+/// What text encoders gave, by model, its adapters, tokens, their weights and EncodeOptions: a
+/// prompt that comes again, above all the negative one, is not encoded again. The least recently
+/// used goes first when there is too much. One thread at a time.
 class ConditioningCache {
  public:
   explicit ConditioningCache(uint64_t max_bytes = uint64_t{64} << 20) : max_bytes_(max_bytes) {}

@@ -10,6 +10,7 @@
 #include "engine/engine.h"
 #include "text/chunks.h"
 #include "text/emphasis.h"
+#include "weights/adapter.h"
 
 namespace safelight::pipelines {
 
@@ -96,6 +97,18 @@ class LatentModel {
 
   /// Bytes of packed weights.
   virtual uint64_t bytes() const = 0;
+
+  /// Which adapters act from now on; none for the model as it was, bit for bit. What adapters did
+  /// not change is neither read nor packed again, and going back to those of before costs nothing.
+  /// Errors: kCorruptFile for an adapter whose shapes do not fit, kUnsupported for one that has
+  /// nothing for this model, or for a model without adapters; then those of before stay.
+  virtual Status set_adapters(const std::vector<weights::AdapterUse>& uses) {
+    if (uses.empty()) return {};
+    return Error{ErrorCode::kUnsupported, "this model takes no LoRA"};
+  }
+  /// What tells the text encoders as the adapters made them from those of other adapters; empty
+  /// without. For caches of conditionings.
+  virtual std::string text_identity() const { return {}; }
 };
 
 }  // namespace safelight::pipelines
