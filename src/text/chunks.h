@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "text/clip_tokenizer.h"
+#include "text/learned_words.h"
 #include "text/prompt.h"
 
 namespace safelight::text {
@@ -16,6 +17,7 @@ constexpr size_t kContext = kChunkTokens + 2;  ///< with its begin and end marks
 struct TokenChunk {
   std::array<int32_t, kContext> tokens;
   std::array<float, kContext> weights;
+  std::vector<LearnedVectors> learned;  ///< in order; their positions count the begin mark
   /// A chunk without words.
   TokenChunk();
 };
@@ -31,9 +33,10 @@ struct ChunkedPrompt {
   size_t token_count = 0;          ///< as SD WebUI counts: whole chunks, and the tokens of the last
 };
 
-/// Cuts a prompt into chunks as SD WebUI does (modules/sd_hijack_clip.py, tokenize_line).
+/// Cuts a prompt into chunks as SD WebUI does (modules/sd_hijack_clip.py, tokenize_line). Learned
+/// words are put in where their names stand; none is cut, so that each must fit a chunk.
 ChunkedPrompt chunk_prompt(const ClipTokenizer& tokenizer, const std::vector<PromptPart>& parts,
-                           const ChunkOptions& options = {});
+                           const Vocabulary& words = {}, const ChunkOptions& options = {});
 
 /// Appends empty chunks to the shorter, so that prompt and negative prompt can be denoised
 /// together.

@@ -7,6 +7,7 @@
 #include <span>
 
 #include "weights/convert.h"
+#include "weights/embedding.h"
 #include "weights/inspect.h"
 
 namespace {
@@ -33,5 +34,9 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     weights::has_non_finite(tensor);
   }
   weights::to_text(weights::inspect(*index, {.list_tensors = true}));
+  const auto embedding = weights::read_embedding(*index);
+  if (embedding) require(embedding->count() >= 1 && embedding->width() >= 1);
+  const auto bundled = weights::read_bundled_embeddings(*index);
+  if (!bundled) require(bundled.error().code == ErrorCode::kCorruptFile);
   return 0;
 }

@@ -6,6 +6,7 @@
 #include <span>
 
 #include "weights/convert.h"
+#include "weights/embedding.h"
 #include "weights/inspect.h"
 #include "weights/torch_file.h"
 
@@ -31,5 +32,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   }
   require(elements <= index->size() * size);
   weights::to_text(weights::inspect(*index, {.list_tensors = true}));
+  const auto embedding = weights::read_embedding(*index);
+  if (embedding) require(embedding->count() >= 1 && embedding->width() >= 1);
   return 0;
 }

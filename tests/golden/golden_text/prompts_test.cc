@@ -63,8 +63,8 @@ TEST(Chunks, EqualSdWebui) {
     const std::string_view text = want.at("text").as_string();
     const auto backtrack = want.at("comma_backtrack").to_number<size_t>();
     SCOPED_TRACE(std::string(text) + ", back-track " + std::to_string(backtrack));
-    const ChunkedPrompt got =
-        chunk_prompt(ClipTokenizer::instance(), parse_prompt(text), {.comma_backtrack = backtrack});
+    const ChunkedPrompt got = chunk_prompt(ClipTokenizer::instance(), parse_prompt(text), {},
+                                           {.comma_backtrack = backtrack});
     EXPECT_EQ(got.token_count, want.at("count").to_number<size_t>());
     const json::array& chunks = want.at("chunks").as_array();
     ASSERT_EQ(got.chunks.size(), chunks.size());
