@@ -4,6 +4,11 @@
 
 #include <cmath>
 
+#include "diffusion/guidance/attention_guidance.h"
+#include "diffusion/guidance/dynamic_threshold.h"
+#include "diffusion/guidance/negative_skips.h"
+#include "diffusion/guidance/projected.h"
+
 namespace safelight::diffusion {
 namespace {
 
@@ -49,6 +54,40 @@ TEST(Guidance, ActsInItsInterval) {
     EXPECT_FALSE(guidance_acts(step, 10, 0, 0)) << step;
   }
   EXPECT_TRUE(guidance_acts(10, 10, 0, 1)) << "an evaluation after the last step counts to it";
+}
+
+TEST(Guidance, LeavesTheNegativePromptOutAsWebUi) {
+  for (int64_t call = 0; call < 10; ++call) {
+    EXPECT_FALSE(skips_negative({}, call, 10, 0.01)) << call;
+    EXPECT_EQ(skips_negative({.skip_early_cond = 0.2}, call, 10, 5), call <= 2) << call;
+    EXPECT_EQ(skips_negative({.s_min_uncond = 3}, call, 10, 2.9), call % 2 == 1) << call;
+    EXPECT_FALSE(skips_negative({.s_min_uncond = 3}, call, 10, 3)) << call;
+    EXPECT_TRUE(skips_negative({.s_min_uncond = 3, .s_min_uncond_all = true}, call, 10, 2.9));
+  }
+}
+
+TEST(Guidance, ProjectedTakesWhatLiesAlongThePictureOut) {
+  const Tensor uncond({1, 1, 1, 2}, {0, 0}), cond({1, 1, 1, 2}, {3, 4});
+  EXPECT_EQ(ProjectedGuidance({.eta = 0})(uncond, cond, 9).data, cond.data);
+  EXPECT_EQ(ProjectedGuidance({.eta = 1})(uncond, cond, 2).data, (std::vector<float>{6, 8}));
+  EXPECT_EQ(ProjectedGuidance({.eta = 1, .threshold = 2.5})(uncond, cond, 3).data,
+            (std::vector<float>{6, 8}))
+      << "half the direction, twice";
+  EXPECT_EQ(ProjectedGuidance({.eta = 1, .threshold = 1})(cond, cond, 7).data, cond.data)
+      << "no direction has no norm to divide by";
+}
+
+TEST(Guidance, ThresholdedPicturesWithoutContrastStay) {
+  const Tensor uncond({1, 1, 1, 3}, {0, 0, 0}), cond({1, 1, 1, 3}, {1, 1, 1});
+  EXPECT_EQ(threshold_guided(uncond, cond, 20, {}, 0.5).data, (std::vector<float>{20, 20, 20}));
+  EXPECT_FALSE(find_scale_curve("sideways").has_value());
+}
+
+TEST(Guidance, ABlurOfNoWidthOrOnOneLatentChangesNothing) {
+  const Tensor picture({1, 1, 2, 3}, {1, 2, 3, 4, 5, 6}), attention({1, 1, 1}, {2});
+  EXPECT_EQ(degraded(picture, attention, {.blur_sigma = 0}).data, picture.data);
+  const Tensor one({1, 1, 1, 1}, {7});
+  EXPECT_FLOAT_EQ(degraded(one, attention, {.blur_sigma = 3}).data[0], 7);
 }
 
 }  // namespace
