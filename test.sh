@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Checks, builds and tests everything; ends with a summary, and with status 1 when anything failed.
 #   ./test.sh          all tests, the long ones in their short form
-#   ./test.sh --full   the long forms: every unit through clang-tidy, fuzzing for 60 s a target instead of 3
+#   ./test.sh --full   the long forms: every unit through clang-tidy and its analyzer, fuzzing for 60 s a target instead of 3
 set -euo pipefail
 here=$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")
 # shellcheck source=tools/setup.sh

@@ -21,7 +21,8 @@ if(CMAKE_CXX_COMPILER_ID STREQUAL "Clang" AND CMAKE_CXX_COMPILER_VERSION VERSION
   add_compile_options($<$<COMPILE_LANGUAGE:CXX>:-D__cpp_impl_coroutine=201902L>)
 endif()
 if(SAFELIGHT_SANITIZE)
-  add_compile_options(-fsanitize=${SAFELIGHT_SANITIZE} -fno-sanitize-recover=all)
+  # -g1: line numbers, which reports need; the rest of debug information takes a quarter of the building time.
+  add_compile_options(-fsanitize=${SAFELIGHT_SANITIZE} -fno-sanitize-recover=all -g1)
   add_link_options(-fsanitize=${SAFELIGHT_SANITIZE})
   if(SAFELIGHT_SANITIZE STREQUAL "thread" AND CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
     # Asio has fences, which TSan does not follow; beside each stands a lock, so it sees the order all the same.
