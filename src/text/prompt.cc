@@ -15,15 +15,6 @@ constexpr double kRound = 1.1, kSquare = 1 / 1.1;
 constexpr size_t kMaxOpen = 256;  // brackets of a kind: keeps the work linear
 constexpr CodeView kBreak = U"BREAK", kSpecial = U"\\()[]:", kEscaped = U"\\()[]";
 
-// White space and parts of words as in Python's `re`.
-bool is_space(char32_t code) {
-  return classify(code) == CodeClass::kSpace || (code >= 0x1C && code <= 0x1F);
-}
-bool is_word(char32_t code) {
-  const CodeClass its_class = classify(code);
-  return its_class == CodeClass::kLetter || its_class == CodeClass::kNumber || code == U'_';
-}
-
 /// A weight ": 1.5 )" at the front of a text, and its length there.
 struct WeightMark {
   double weight;

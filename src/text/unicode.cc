@@ -218,6 +218,15 @@ CodeClass classify(char32_t code) {
   return find_range(kSpaces, code) ? CodeClass::kSpace : CodeClass::kOther;
 }
 
+bool is_space(char32_t code) {
+  return classify(code) == CodeClass::kSpace || (code >= 0x1C && code <= 0x1F);
+}
+
+bool is_word(char32_t code) {
+  const CodeClass its_class = classify(code);
+  return its_class == CodeClass::kLetter || its_class == CodeClass::kNumber || code == U'_';
+}
+
 int decimal_digit(char32_t code) {
   const CodeRange* range = find_range(kDecimals, code);
   return range ? static_cast<int>((code - range->first) % 10) : -1;

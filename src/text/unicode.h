@@ -23,6 +23,11 @@ CodePoints to_lower(const CodePoints& text);
 enum class CodeClass { kLetter, kNumber, kSpace, kOther };
 CodeClass classify(char32_t code);
 
+/// White space and parts of words as Python's `re` has them (\s, \w), in which SD WebUI's prompt
+/// language is written.
+bool is_space(char32_t code);
+bool is_word(char32_t code);
+
 /// The value of a decimal digit of any script; -1 for other characters.
 int decimal_digit(char32_t code);
 
