@@ -16,11 +16,6 @@ namespace {
 
 using CodeView = std::u32string_view;
 
-bool is_word(char32_t code) {
-  const CodeClass its_class = classify(code);
-  return its_class == CodeClass::kLetter || its_class == CodeClass::kNumber || code == U'_';
-}
-
 std::string to_utf8(CodeView codes) {
   std::string text;
   for (const char32_t code : codes) append_utf8(text, code);
