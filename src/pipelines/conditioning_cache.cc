@@ -17,6 +17,8 @@ std::string key_of(const std::string& model_id, const std::vector<text::TokenChu
   for (const text::TokenChunk& chunk : chunks) {
     key.append(reinterpret_cast<const char*>(chunk.tokens.data()), sizeof chunk.tokens);
     key.append(reinterpret_cast<const char*>(chunk.weights.data()), sizeof chunk.weights);
+    for (const text::LearnedVectors& learned : chunk.learned)
+      key += fmt::format("{} {}\n", learned.position, learned.word->hash);
   }
   return key;
 }

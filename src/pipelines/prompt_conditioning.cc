@@ -30,8 +30,10 @@ Result<std::shared_ptr<const Conditioning>> PromptEncoder::operator()(
 Result<PromptConditioning> PromptConditioning::encode(const PromptEncoder& encoder,
                                                       const request::Request& request) {
   const auto& tokenizer = text::ClipTokenizer::instance();
-  auto prompt = text::chunk_prompt(tokenizer, text::parse_prompt(request.prompt)).chunks;
-  auto negative = text::chunk_prompt(tokenizer, text::parse_prompt(request.negative_prompt)).chunks;
+  const auto chunks = [&](const std::string& text) {
+    return text::chunk_prompt(tokenizer, text::parse_prompt(text), encoder.words).chunks;
+  };
+  auto prompt = chunks(request.prompt), negative = chunks(request.negative_prompt);
   text::pad_to_same_count(prompt, negative);
   if (prompt.size() > kMaxChunks) {
     return Error{ErrorCode::kInvalidArgument,

@@ -15,6 +15,7 @@ struct PromptEncoder {
   LatentModel& model;
   ConditioningCache* cache = nullptr;  ///< null for none
   std::string model_id;                ///< for the cache
+  const text::Vocabulary& words;       ///< that the model was taught
   const engine::StopFlag* stop = nullptr;
 
   Result<std::shared_ptr<const Conditioning>> operator()(

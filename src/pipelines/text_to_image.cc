@@ -137,7 +137,7 @@ Result<std::vector<image::UncheckedImage>> text_to_image(LatentModel& model, con
   const auto plan = plan_sampler(request);
   if (!plan) return plan.error();
   const auto prompts = PromptConditioning::encode(
-      {model, options.conditionings, options.model_id, options.stop}, request);
+      {model, options.conditionings, options.model_id, options.words, options.stop}, request);
   if (!prompts) return prompts.error();
   GuidedDenoiser denoiser(model, request, *prompts,
                           {.pictures = pictures,

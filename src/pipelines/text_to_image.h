@@ -24,6 +24,7 @@ struct BatchOptions {
   std::function<bool()> ends_early;
   ConditioningCache* conditionings = nullptr;
   std::string model_id;              ///< for `conditionings`
+  text::Vocabulary words;            ///< learned ones that the prompts may have
   LatentPreview* preview = nullptr;  ///< of this model; learns from each picture
   std::function<bool()> preview_due;
   std::function<void(image::UncheckedImage)> deliver_preview;  ///< of the first picture

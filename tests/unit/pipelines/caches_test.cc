@@ -71,7 +71,13 @@ TEST(ConditioningCache, GivesTheSameTensorForTheSamePrompt) {
   std::vector<text::TokenChunk> longer = prompt(7);
   longer.emplace_back();
   encode(longer);
-  EXPECT_EQ(model.calls, 7);
+  for (const char* hash : {"1", "2", "1"}) {
+    std::vector<text::TokenChunk> learned = prompt(7);
+    learned[0].learned = {
+        {2, std::make_shared<text::LearnedWord>(text::LearnedWord{"w", hash, {}})}};
+    encode(learned);
+  }
+  EXPECT_EQ(model.calls, 9);
   EXPECT_EQ(encode(prompt(7)), first);
 }
 
