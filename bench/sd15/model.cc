@@ -123,7 +123,7 @@ Status Model::step(const engine::StopFlag* stop) {
 
 Status Model::decode(const Workload& workload, const engine::StopFlag* stop) {
   Tensor latents = random_latents(1, workload);
-  for (float& value : latents.data) value *= models::stable_diffusion::kLatentScale;
+  for (float& value : latents.data) value *= models::autoencoder_kl::Config().scale;
   return check_finite(model_->decode(latents, stop), "decoder");
 }
 

@@ -108,7 +108,8 @@ std::string header_of(const std::vector<Param>& params, graph::DType dtype) {
 
 models::stable_diffusion::Config sd15_config() {
   models::stable_diffusion::Config config;
-  config.unet.levels = {{320, 1}, {640, 1}, {1280, 1}, {1280, 0}};
+  config.unet.levels = {Config::level(320, 2, 1), Config::level(640, 2, 1),
+                        Config::level(1280, 2, 1), Config::level(1280, 2, 0)};
   return config;
 }
 

@@ -37,13 +37,27 @@ class BoundWeights {
   std::map<std::string, TensorView> tensors_;
 };
 
-/// Tells under which name the file has the param.
-using NameInFile = std::function<std::string(const std::string& param_name)>;
+/// Where a file has a param: a whole tensor, or one of equal parts of its first dimension (OpenCLIP
+/// keeps the projections to queries, keys and values in one), or a matrix kept the other way round.
+struct TensorPlace {
+  std::string name;
+  int64_t part = 0, parts = 1;
+  bool transposed = false;
 
-/// Finds each param in `index`. A weight may have further dimensions of 1 behind or before those of
-/// the param (a linear layer stored as a 1x1 convolution and the other way round); it is bound in
-/// the param's shape. `what` names the network in messages ("an SD 1.x UNet"). Errors: kCorruptFile
-/// for a missing tensor, another shape, a type that is not floating, NaN or infinite values.
+  TensorPlace(std::string tensor)  // NOLINT(google-explicit-constructor): mostly a name is all
+      : name(std::move(tensor)) {}
+  TensorPlace(std::string tensor, int64_t of_part, int64_t of_parts)
+      : name(std::move(tensor)), part(of_part), parts(of_parts) {}
+};
+
+/// Tells where the file has the param.
+using NameInFile = std::function<TensorPlace(const std::string& param_name)>;
+
+/// Finds each param in `index`. Parts of a tensor stay views of the file, in its own type. A weight
+/// may have further dimensions of 1 behind or before those of the param (a linear layer stored as a
+/// 1x1 convolution and the other way round); it is bound in the param's shape. `what` names the
+/// network in messages ("an SD 1.x UNet"). Errors: kCorruptFile for a missing tensor, another
+/// shape, a type that is not floating, NaN or infinite values.
 Result<BoundWeights> bind(const std::vector<Param>& params, const TensorIndex& index,
                           const NameInFile& name_in_file, const std::string& what);
 

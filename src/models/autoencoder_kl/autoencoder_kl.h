@@ -10,6 +10,8 @@ struct Config {
   int64_t blocks = 2;  ///< residual blocks a level of the encoder; the decoder has one more
   int64_t latent_channels = 4;
   int64_t image_channels = 3;
+  /// Denoisers see latents times this (LDM's scale_factor).
+  float scale = 0.18215F;
 
   /// Pixels a latent covers along one side.
   int64_t factor() const { return int64_t{1} << (channels.size() - 1); }

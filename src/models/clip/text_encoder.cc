@@ -38,18 +38,36 @@ TextEncoder::TextEncoder(const TextConfig& config)
       position_embedding(config.positions, config.size),
       final_layer_norm(config.size) {
   for (int64_t i = 0; i < config.layers; ++i) layers.emplace_back(config);
+  if (config.pooled > 0) text_projection = nn::Linear(config.size, config.pooled, false);
 }
 
-Value TextEncoder::operator()(Graph& graph, Value ids, int64_t clip_skip) const {
+Value TextEncoder::run_layers(Graph& graph, Value ids, size_t count) const {
   Value x = graph.add(token_embedding(graph, ids), nn::use(graph, position_embedding.weight));
-  const size_t last = layers.size() - static_cast<size_t>(clip_skip - 1);
-  for (size_t i = 0; i < last; ++i) {
+  for (size_t i = 0; i < count; ++i) {
     x = layers[i](graph, x);
     graph.tap("text.layer." + std::to_string(i), x);
   }
-  x = final_layer_norm(graph, x);
+  return x;
+}
+
+Value TextEncoder::operator()(Graph& graph, Value ids, int64_t clip_skip) const {
+  const size_t last = layers.size() - static_cast<size_t>(clip_skip - 1);
+  const Value x = final_layer_norm(graph, run_layers(graph, ids, last));
   graph.tap("text.final", x);
   return x;
+}
+
+TextEncoder::States TextEncoder::states(Graph& graph, Value ids) const {
+  const Value last_but_one = run_layers(graph, ids, layers.size() - 1);
+  const Value last = final_layer_norm(graph, layers.back()(graph, last_but_one));
+  graph.tap("text.final", last);
+  return {last_but_one, last};
+}
+
+Value TextEncoder::pool(Graph& graph, Value last, Value end) const {
+  const graph::Shape size = graph.shape(last);
+  const Value one = graph.matmul(graph.reshape(end, {size[0], 1, size[1]}), last);  // [B, 1, C]
+  return (*text_projection)(graph, graph.reshape(one, {size[0], size[2]}));         // [B, pooled]
 }
 
 }  // namespace safelight::models::clip

@@ -13,6 +13,7 @@ struct TextConfig {
   int64_t vocabulary = 49408;
   int64_t positions = 77;
   bool quick_gelu = true;  ///< OpenAI's CLIP; OpenCLIP's uses the erf form
+  int64_t pooled = 0;      ///< width of the pooled text; 0 where it is not used
 };
 
 struct TextAttention {
@@ -51,17 +52,30 @@ struct TextLayer {
   }
 };
 
-/// CLIP's text transformer under the names of transformers' CLIPTextModel.
+/// CLIP's text transformer under the names of transformers' CLIPTextModel and, with pooled text,
+/// CLIPTextModelWithProjection.
 struct TextEncoder {
   nn::Embedding token_embedding, position_embedding;
   std::vector<TextLayer> layers;
   nn::LayerNorm final_layer_norm;
+  std::optional<nn::Linear> text_projection;
+
+  /// What the transformer makes of a text.
+  struct States {
+    nn::Value last_but_one;  ///< [B, T, C], what the last layer but one gives, not normed
+    nn::Value last;          ///< [B, T, C], what the last one gives, through the final norm
+  };
 
   explicit TextEncoder(const TextConfig& config);
 
   /// ids [B, T] -> [B, T, C]: the last layer's output, or with clip_skip n (as SD WebUI counts: 1 =
   /// none) that of the n-th from the end, through the final norm. clip_skip is in [1, layers].
   nn::Value operator()(nn::Graph& graph, nn::Value ids, int64_t clip_skip) const;
+  /// ids [B, T]; at least two layers.
+  States states(nn::Graph& graph, nn::Value ids) const;
+  /// The whole text in one vector: last [B, T, C], and `end` [B, T], 1 at the end mark and 0
+  /// elsewhere -> [B, pooled]. Needs pooled text in the config.
+  nn::Value pool(nn::Graph& graph, nn::Value last, nn::Value end) const;
 
   template <class Visitor>
   void visit(Visitor& visitor) {
@@ -69,7 +83,12 @@ struct TextEncoder {
     visitor("embeddings.position_embedding", position_embedding);
     visitor("encoder.layers", layers);
     visitor("final_layer_norm", final_layer_norm);
+    visitor("text_projection", text_projection);
   }
+
+ private:
+  /// The embedded text through the first `count` layers, not normed.
+  nn::Value run_layers(nn::Graph& graph, nn::Value ids, size_t count) const;
 };
 
 }  // namespace safelight::models::clip

@@ -105,8 +105,10 @@ std::string unet_name_in_diffusers(std::string_view name, int64_t blocks) {
   if (name.starts_with("middle_block.2."))
     found = "mid_block.resnets.1." + res_part(name.substr(15));
   if (found) return *found;
-  constexpr std::array<Replacement, 4> kEnds = {{{"time_embed.0.", "time_embedding.linear_1."},
+  constexpr std::array<Replacement, 6> kEnds = {{{"time_embed.0.", "time_embedding.linear_1."},
                                                  {"time_embed.2.", "time_embedding.linear_2."},
+                                                 {"label_emb.0.0.", "add_embedding.linear_1."},
+                                                 {"label_emb.0.2.", "add_embedding.linear_2."},
                                                  {"out.0.", "conv_norm_out."},
                                                  {"out.2.", "conv_out."}}};
   return replace_prefix(name, kEnds);

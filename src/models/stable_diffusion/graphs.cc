@@ -19,7 +19,10 @@ void build_denoiser(Graph& graph, const unet::UNet& unet, int64_t pictures, int6
     const Value key = graph.input("key." + number, {pictures, tokens, size});
     keys.push_back({key, graph.input("value." + number, {pictures, tokens, size})});
   }
-  unet::PassOptions pass{options.token_merging, options.outer_blocks, {}};
+  unet::PassOptions pass{.token_merging = options.token_merging,
+                         .outer_blocks = options.outer_blocks};
+  if (unet.config.vector > 0)
+    pass.vector = graph.input("vector", {pictures, unet.config.vector}, Numerics::kF32);
   if (options.shallow) {
     pass.cached =
         graph.input("inner", unet.cached_shape(pictures, height, width, options.outer_blocks));
@@ -38,7 +41,7 @@ Value unscaled_latents(Graph& graph, const autoencoder_kl::AutoencoderKL& autoen
                        int64_t pictures, int64_t height, int64_t width) {
   const Value latent = graph.input(
       "latent", {pictures, autoencoder.config.latent_channels, height, width}, Numerics::kF32);
-  return graph.affine(latent, 1 / kLatentScale, 0);
+  return graph.affine(latent, 1 / autoencoder.config.scale, 0);
 }
 
 }  // namespace

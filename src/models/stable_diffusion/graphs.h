@@ -7,9 +7,6 @@
 
 namespace safelight::models::stable_diffusion {
 
-/// The scale of latents that the UNet was trained on (LDM's scale_factor).
-constexpr float kLatentScale = 0.18215F;
-
 /// What a call of the denoiser leaves out: see unet::PassOptions.
 struct DenoiserOptions {
   double token_merging = 0;
@@ -19,9 +16,10 @@ struct DenoiserOptions {
 };
 
 /// One call of the denoiser. Inputs: x [pictures, C, height, width], timesteps [pictures], and for
-/// each cross-attention its keys and values [pictures, tokens, size]; with `shallow`, what the
-/// inner blocks gave in an earlier call. Outputs: like x; without `shallow` but with outer blocks,
-/// what the inner blocks gave.
+/// each cross-attention its keys and values [pictures, tokens, size]; where the network has a label
+/// embedding, its vector [pictures, config.vector]; with `shallow`, what the inner blocks gave in
+/// an earlier call. Outputs: like x; without `shallow` but with outer blocks, what the inner blocks
+/// gave.
 void build_denoiser(graph::Graph& graph, const unet::UNet& unet, int64_t pictures, int64_t height,
                     int64_t width, int64_t tokens, const DenoiserOptions& options = {});
 

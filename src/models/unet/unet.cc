@@ -54,12 +54,14 @@ UNet::UNet(const Config& sizes)
       out{nn::GroupNorm(sizes.levels[0].channels, 1e-5F),
           nn::Conv2d(sizes.levels[0].channels, sizes.out_channels, 3)} {
   const int64_t embedding = 4 * sizes.model_channels;
+  if (sizes.vector > 0)
+    label_emb = {nn::Linear(sizes.vector, embedding), nn::Linear(embedding, embedding)};
   int64_t channels = sizes.model_channels;
   std::vector<int64_t> skips{channels};
   input_blocks.push_back({.conv = nn::Conv2d(sizes.in_channels, channels, 3)});
   for (size_t level = 0; level < sizes.levels.size(); ++level) {
-    const auto& [width, depth] = sizes.levels[level];
-    for (int64_t i = 0; i < sizes.blocks; ++i) {
+    const int64_t width = sizes.levels[level].channels;
+    for (const int64_t depth : sizes.levels[level].down) {
       input_blocks.push_back({.res = nn::TimestepResBlock(channels, width, embedding),
                               .transformer = transformer(sizes, width, depth)});
       channels = width;
@@ -72,17 +74,19 @@ UNet::UNet(const Config& sizes)
       skips.push_back(channels);
     }
   }
-  middle_block = {.res = nn::TimestepResBlock(channels, channels, embedding),
-                  .transformer = transformer(sizes, channels, sizes.middle_depth),
-                  .second_res = nn::TimestepResBlock(channels, channels, embedding)};
+  if (sizes.middle_blocks > 0)
+    middle_block.res = nn::TimestepResBlock(channels, channels, embedding);
+  middle_block.transformer = transformer(sizes, channels, sizes.middle_depth);
+  if (sizes.middle_blocks > 1)
+    middle_block.second_res = nn::TimestepResBlock(channels, channels, embedding);
   for (size_t level = sizes.levels.size(); level-- > 0;) {
-    const auto& [width, depth] = sizes.levels[level];
-    for (int64_t i = 0; i <= sizes.blocks; ++i) {
-      Block block{.res = nn::TimestepResBlock(channels + skips.back(), width, embedding),
-                  .transformer = transformer(sizes, width, depth)};
+    const LevelConfig& blocks = sizes.levels[level];
+    for (size_t i = 0; i < blocks.up.size(); ++i) {
+      Block block{.res = nn::TimestepResBlock(channels + skips.back(), blocks.channels, embedding),
+                  .transformer = transformer(sizes, blocks.channels, blocks.up[i])};
       skips.pop_back();
-      channels = width;
-      if (level > 0 && i == sizes.blocks) block.up = nn::Upsample(channels);
+      channels = blocks.channels;
+      if (level > 0 && i + 1 == blocks.up.size()) block.up = nn::Upsample(channels);
       output_blocks.push_back(std::move(block));
     }
   }
@@ -135,6 +139,10 @@ Value UNet::operator()(Graph& graph, Value x, Value timesteps, const std::vector
   Value embedding =
       graph.timestep_embedding(timesteps, config.model_channels);  // [B, model_channels]
   embedding = time_embed.second(graph, graph.silu(time_embed.first(graph, embedding)));
+  if (label_emb) {
+    const Value told = label_emb->first(graph, options.vector);  // [B, 4 * model_channels]
+    embedding = graph.add(embedding, label_emb->second(graph, graph.silu(told)));
+  }
   Pass pass{graph, embedding, keys.data(), options.token_merging};
   const bool whole = !options.cached.valid();
   const size_t outer = static_cast<size_t>(options.outer_blocks), blocks = output_blocks.size();

@@ -5,24 +5,31 @@
 
 namespace safelight::models::unet {
 
-/// One resolution of a UNet.
+/// One resolution of a UNet: the transformer blocks behind each residual block, 0 for none.
 struct LevelConfig {
   int64_t channels = 0;
-  int64_t transformer_depth = 0;  ///< transformer blocks behind each residual block; 0 for none
+  std::vector<int64_t> down;  ///< of each residual block on the way down
+  std::vector<int64_t> up;    ///< and on the way up, in running order; one more than `down`
 };
 
 /// Sizes of a Stable Diffusion UNet (Rombach et al. 2022).
 struct Config {
   int64_t in_channels = 4, out_channels = 4;
   int64_t model_channels = 320;
-  int64_t blocks = 2;  ///< residual blocks a level on the way down; one more on the way up
   std::vector<LevelConfig> levels;
-  int64_t middle_depth = 1;
+  int64_t middle_blocks = 2;  ///< residual blocks in the middle; distilled models have one or none
+  int64_t middle_depth = 1;   ///< transformer blocks between them
   int64_t context = 768;
+  int64_t vector = 0;     ///< numbers told of text and picture in one vector (SDXL); 0 for none
   int64_t heads = 8;      ///< of every transformer, when head_size is 0
   int64_t head_size = 0;  ///< channels / heads where fixed (SD 2, SDXL)
 
   int64_t heads_of(int64_t channels) const { return head_size > 0 ? channels / head_size : heads; }
+  /// `depth` of every residual block in a level: the regular form.
+  static LevelConfig level(int64_t channels, int64_t blocks, int64_t depth) {
+    const auto count = static_cast<size_t>(blocks);
+    return {channels, std::vector<int64_t>(count, depth), std::vector<int64_t>(count + 1, depth)};
+  }
 };
 
 /// An entry of input_blocks, middle_block or output_blocks: what it has runs in this order,
@@ -50,7 +57,8 @@ struct Block {
   }
 };
 
-/// Ways to do less in a pass, each at the cost of another result.
+/// What a pass is told beside its main inputs, and ways to do less in it, each at the cost of
+/// another result.
 struct PassOptions {
   /// Which part of the tokens is merged for self-attention, at the largest resolution with
   /// transformers.
@@ -59,6 +67,7 @@ struct PassOptions {
   /// output, run in every pass; the inner ones only where `cached` is invalid. 0: all of them run.
   int64_t outer_blocks = 0;
   nn::Value cached{};  ///< what the inner blocks gave in an earlier pass, of UNet::cached_shape()
+  nn::Value vector{};  ///< [B, config.vector] where the network has a label embedding
 };
 
 /// The denoiser of Stable Diffusion under LDM's names.
@@ -69,6 +78,15 @@ struct UNet {
     void visit(Visitor& visitor) {
       visitor("0", first);
       visitor("2", second);
+    }
+  };
+  /// What SDXL adds to the embedding of the timestep.
+  struct LabelEmbed {
+    nn::Linear first, second;
+    template <class Visitor>
+    void visit(Visitor& visitor) {
+      visitor("0.0", first);
+      visitor("0.2", second);
     }
   };
   struct Out {
@@ -82,6 +100,7 @@ struct UNet {
   };
   Config config;
   TimeEmbed time_embed;
+  std::optional<LabelEmbed> label_emb;
   std::vector<Block> input_blocks;
   Block middle_block;
   std::vector<Block> output_blocks;
@@ -95,8 +114,8 @@ struct UNet {
   /// Channels of each entry of keys().
   std::vector<int64_t> key_sizes() const;
 
-  /// x [B, in, H, W], timesteps [B] (fractions allowed), keys() -> the predicted noise [B, out, H,
-  /// W]
+  /// x [B, in, H, W], timesteps [B] (fractions allowed), keys() -> what the network predicts [B,
+  /// out, H, W]. PassOptions::vector is needed where config.vector is.
   nn::Value operator()(nn::Graph& graph, nn::Value x, nn::Value timesteps,
                        const std::vector<nn::KeyValue>& keys,
                        const PassOptions& options = {}) const;
@@ -110,6 +129,7 @@ struct UNet {
   template <class Visitor>
   void visit(Visitor& visitor) {
     visitor("time_embed", time_embed);
+    visitor("label_emb", label_emb);
     visitor("input_blocks", input_blocks);
     visitor("middle_block", middle_block);
     visitor("output_blocks", output_blocks);
