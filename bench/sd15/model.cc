@@ -11,7 +11,7 @@
 #include "bench/sd15/random_weights.h"
 #include "models/stable_diffusion/graphs.h"
 #include "nn/module.h"
-#include "pipelines/sd1_model.h"
+#include "pipelines/stable_diffusion_model.h"
 #include "weights/open_weights.h"
 
 namespace safelight::bench {
@@ -90,7 +90,7 @@ Result<std::unique_ptr<Model>> Model::open(const std::filesystem::path& path,
   if (!engine) return engine.error();
   auto index = weights::open_weights(path);
   if (!index) return index.error();
-  auto loaded = pipelines::load_sd1(**engine, *index);
+  auto loaded = pipelines::load_stable_diffusion(**engine, *index);
   if (!loaded) return loaded.error();
   auto model = std::make_unique<Model>();
   model->engine_ = std::move(*engine);

@@ -75,7 +75,7 @@ Distribution distribution_of(const Param& param) {
 }
 
 std::vector<Param> all_params(const models::stable_diffusion::Config& config) {
-  models::clip::TextEncoder text(config.text);
+  models::clip::TextEncoder text(config.text.front().network);
   models::unet::UNet unet(config.unet);
   models::autoencoder_kl::AutoencoderKL autoencoder(config.autoencoder);
   std::vector<Param> params = nn::name_params(text, "cond_stage_model.transformer.text_model");
@@ -107,7 +107,9 @@ std::string header_of(const std::vector<Param>& params, graph::DType dtype) {
 }  // namespace
 
 models::stable_diffusion::Config sd15_config() {
+  using models::unet::Config;
   models::stable_diffusion::Config config;
+  config.text.emplace_back();
   config.unet.levels = {Config::level(320, 2, 1), Config::level(640, 2, 1),
                         Config::level(1280, 2, 1), Config::level(1280, 2, 0)};
   return config;

@@ -31,6 +31,11 @@ class ExecutableCache {
     return executables_[key] = std::move(*compiled);
   }
 
+  void clear() {
+    executables_.clear();
+    order_.clear();
+  }
+
  private:
   static constexpr size_t kKept = 4;
   std::map<Key, std::shared_ptr<engine::Executable>> executables_;

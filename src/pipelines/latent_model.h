@@ -21,6 +21,9 @@ struct ModelTraits {
   int64_t factor = 8;                 ///< pixels a latent covers along one side
   int64_t width = 512, height = 512;  ///< its own picture size
   int64_t max_clip_skip = 12;
+  /// Channels of a picture that the denoiser must see beside the latents: of inpainting and
+  /// instruct-pix2pix models, which draw nothing from text alone.
+  int64_t picture_channels = 0;
   diffusion::NoiseSchedule schedule;
 };
 

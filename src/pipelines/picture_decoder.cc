@@ -12,8 +12,10 @@ using engine::StopFlag;
 using models::autoencoder_kl::AutoencoderKL;
 
 PictureDecoder::PictureDecoder(engine::Engine& engine,
-                               models::stable_diffusion::Bound<AutoencoderKL> bound)
+                               models::stable_diffusion::Bound<AutoencoderKL> bound,
+                               std::function<bool()> make_room)
     : engine_(engine),
+      make_room_(std::move(make_room)),
       network_(std::move(bound.network)),
       weights_(engine.load(std::move(bound.weights))) {}
 
@@ -35,9 +37,14 @@ Result<Tensor> PictureDecoder::decode(const Tensor& latents, const StopFlag* sto
 Result<Tensor> PictureDecoder::decode_one(const Tensor& latent, const StopFlag* stop) {
   const Size size{latent.shape[2], latent.shape[3]};
   if (!banded_.contains(size)) {
-    const auto executable = whole_.get(size, engine_, weights_, [&](graph::Graph& graph) {
-      models::stable_diffusion::build_decoder(graph, network_, 1, size[0], size[1]);
-    });
+    const auto compile = [&] {
+      return whole_.get(size, engine_, weights_, [&](graph::Graph& graph) {
+        models::stable_diffusion::build_decoder(graph, network_, 1, size[0], size[1]);
+      });
+    };
+    auto executable = compile();
+    if (!executable && executable.error().code == ErrorCode::kOutOfMemory && make_room_())
+      executable = compile();
     if (executable) {
       auto outputs = engine::run_once(**executable, {&latent}, 1, stop);
       if (!outputs) return outputs.error();

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <array>
+#include <functional>
 #include <memory>
 #include <set>
 
@@ -14,8 +15,12 @@ namespace safelight::pipelines {
 /// want of memory, in bands (see BandedDecoder).
 class PictureDecoder {
  public:
-  PictureDecoder(engine::Engine& engine,
-                 models::stable_diffusion::Bound<models::autoencoder_kl::AutoencoderKL> bound);
+  /// `make_room` frees what the caller can do without and tells whether that was anything; it is
+  /// asked before a picture is decoded in bands.
+  PictureDecoder(
+      engine::Engine& engine,
+      models::stable_diffusion::Bound<models::autoencoder_kl::AutoencoderKL> bound,
+      std::function<bool()> make_room = [] { return false; });
 
   /// Latents [N, C, h, w] -> pictures [N, 3, H, W], one at a time, since the decoder's memory is
   /// the largest of all. Errors: kOutOfMemory where not even bands fit, kCancelled.
@@ -29,6 +34,7 @@ class PictureDecoder {
   Result<Tensor> decode_one(const Tensor& latent, const engine::StopFlag* stop);
 
   engine::Engine& engine_;
+  std::function<bool()> make_room_;
   models::autoencoder_kl::AutoencoderKL network_;
   std::shared_ptr<engine::LoadedWeights> weights_;
   ExecutableCache<Size> whole_;

@@ -9,7 +9,7 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "models/stable_diffusion/stable_diffusion.h"
-#include "pipelines/sd1_model.h"
+#include "pipelines/stable_diffusion_model.h"
 #include "weights/open_weights.h"
 
 namespace safelight::pipelines {
@@ -22,14 +22,13 @@ struct Family {
   bool (*matches)(const weights::TensorIndex& index);
   Result<std::unique_ptr<LatentModel>> (*load)(engine::Engine& engine,
                                                const weights::TensorIndex& index);
-  PictureSize size;
+  int64_t (*own_side)(const weights::TensorIndex& index);  ///< of its pictures, in pixels
 };
 
 /// The families of this build, in the order in which they are tried.
-constexpr std::array kFamilies = {Family{"Stable Diffusion 1.x",
-                                         &models::stable_diffusion::matches,
-                                         &load_sd1,
-                                         {.width = 512, .height = 512}}};
+constexpr std::array kFamilies = {Family{"Stable Diffusion 1.x, 2.x and SDXL",
+                                         &models::stable_diffusion::matches, &load_stable_diffusion,
+                                         &models::stable_diffusion::own_side}};
 
 /// "512x768", sides within what can be drawn; nothing for other text.
 std::optional<PictureSize> parse_size(std::string_view text) {
@@ -91,7 +90,8 @@ Result<PictureSize> own_picture_size(const std::filesystem::path& path) {
   if (!index) return index.error();
   const auto family = family_of(*index, path);
   if (!family) return family.error();
-  return own_size(*index, path).value_or((*family)->size);
+  const int64_t side = (*family)->own_side(*index);
+  return own_size(*index, path).value_or(PictureSize{.width = side, .height = side});
 }
 
 }  // namespace safelight::pipelines

@@ -123,6 +123,12 @@ class StepWatch {
 Status check_request(const Request& request, const ModelTraits& traits) {
   const auto plan = plan_sampler(request);
   if (!plan) return plan.error();
+  if (traits.picture_channels > 0) {
+    return Error{ErrorCode::kUnsupported,
+                 fmt::format("this model ({}) draws on a picture that it is given, not from text "
+                             "alone; this build has text to image only. Choose another model",
+                             traits.family)};
+  }
   if (request.clip_skip > traits.max_clip_skip) {
     return Error{ErrorCode::kInvalidArgument,
                  fmt::format("clip_skip is {}; this model's text encoder has {} layers",

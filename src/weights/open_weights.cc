@@ -28,6 +28,7 @@ namespace json = boost::json;
 constexpr std::string_view kEndings[] = {".safetensors", ".bin"};
 constexpr std::string_view kModelIndex = "model_index.json";
 constexpr std::string_view kConfig = "config.json";
+constexpr std::string_view kScheduler = "scheduler", kSchedulerConfig = "scheduler_config.json";
 constexpr uint64_t kMaxJsonFile = 16'000'000;
 
 /// Whether `name` is a file's name alone, so that joining it to a folder stays inside it.
@@ -271,6 +272,10 @@ Result<TensorIndex> open_diffusers_folder(const fs::path& folder) {
     if (Status added = add_component(folder, std::string(key), all); !added) return added.error();
   }
   if (all.empty()) return no_weights(folder);
+  Status scheduled =
+      read_config(folder / kScheduler / kSchedulerConfig,
+                  fmt::format("{}/{}", kScheduler, kSchedulerConfig), std::string(kScheduler), all);
+  if (!scheduled) return scheduled.error();
   return all;
 }
 

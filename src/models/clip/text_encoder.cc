@@ -57,11 +57,14 @@ Value TextEncoder::operator()(Graph& graph, Value ids, int64_t clip_skip) const 
   return x;
 }
 
-TextEncoder::States TextEncoder::states(Graph& graph, Value ids) const {
-  const Value last_but_one = run_layers(graph, ids, layers.size() - 1);
-  const Value last = final_layer_norm(graph, layers.back()(graph, last_but_one));
-  graph.tap("text.final", last);
-  return {last_but_one, last};
+Value TextEncoder::last_but_one(Graph& graph, Value ids) const {
+  return run_layers(graph, ids, layers.size() - 1);
+}
+
+Value TextEncoder::last(Graph& graph, Value last_but_one) const {
+  const Value x = final_layer_norm(graph, layers.back()(graph, last_but_one));
+  graph.tap("text.final", x);
+  return x;
 }
 
 Value TextEncoder::pool(Graph& graph, Value last, Value end) const {

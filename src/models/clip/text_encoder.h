@@ -60,19 +60,15 @@ struct TextEncoder {
   nn::LayerNorm final_layer_norm;
   std::optional<nn::Linear> text_projection;
 
-  /// What the transformer makes of a text.
-  struct States {
-    nn::Value last_but_one;  ///< [B, T, C], what the last layer but one gives, not normed
-    nn::Value last;          ///< [B, T, C], what the last one gives, through the final norm
-  };
-
   explicit TextEncoder(const TextConfig& config);
 
   /// ids [B, T] -> [B, T, C]: the last layer's output, or with clip_skip n (as SD WebUI counts: 1 =
   /// none) that of the n-th from the end, through the final norm. clip_skip is in [1, layers].
   nn::Value operator()(nn::Graph& graph, nn::Value ids, int64_t clip_skip) const;
-  /// ids [B, T]; at least two layers.
-  States states(nn::Graph& graph, nn::Value ids) const;
+  /// ids [B, T] -> [B, T, C]: what the last layer but one gives, not normed; at least two layers.
+  nn::Value last_but_one(nn::Graph& graph, nn::Value ids) const;
+  /// From there through the last layer and the final norm.
+  nn::Value last(nn::Graph& graph, nn::Value last_but_one) const;
   /// The whole text in one vector: last [B, T, C], and `end` [B, T], 1 at the end mark and 0
   /// elsewhere -> [B, pooled]. Needs pooled text in the config.
   nn::Value pool(nn::Graph& graph, nn::Value last, nn::Value end) const;

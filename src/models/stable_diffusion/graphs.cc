@@ -8,6 +8,28 @@ using graph::Graph;
 using graph::Numerics;
 using graph::Value;
 
+void build_text_encoder(Graph& graph, const clip::TextEncoder& encoder, const TextConfig& config,
+                        int64_t tokens, int64_t clip_skip) {
+  const Value ids = graph.input("ids", {1, tokens}, Numerics::kF32);
+  if (!config.last_but_one) {
+    graph.output("states", encoder(graph, ids, clip_skip));
+    return;
+  }
+  const Value states = encoder.last_but_one(graph, ids);
+  graph.output("states", states);
+  if (config.network.pooled == 0) return;
+  const Value end = graph.input("end", {1, tokens});
+  graph.output("pooled", encoder.pool(graph, encoder.last(graph, states), end));
+}
+
+void build_vector(Graph& graph, int64_t pooled, int64_t facts) {
+  const Value text = graph.input("pooled", {1, pooled}, Numerics::kF32);
+  const Value numbers = graph.input("facts", {facts}, Numerics::kF32);
+  Value told = graph.timestep_embedding(numbers, Config::kFactSize);  // [facts, kFactSize]
+  told = graph.reshape(told, {1, facts * Config::kFactSize});         // [1, facts * kFactSize]
+  graph.output("vector", graph.in_f32(graph.concat({text, told}, 1)));
+}
+
 void build_denoiser(Graph& graph, const unet::UNet& unet, int64_t pictures, int64_t height,
                     int64_t width, int64_t tokens, const DenoiserOptions& options) {
   const Value x =

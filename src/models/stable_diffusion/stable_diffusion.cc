@@ -127,6 +127,13 @@ Status check_together(const Config& config) {
                   Config::kFactsOfRefiner * Config::kFactSize));
 }
 
+int64_t side_of(const unet::Config& unet, std::optional<Prediction> prediction) {
+  if (unet.vector > 0) return 1024;
+  // Stable Diffusion 2's base model predicts noise at 512 x 512, the other one at 768 x 768.
+  const bool is_2 = unet.head_size > 0;
+  return is_2 && prediction != Prediction::kEpsilon ? 768 : 512;
+}
+
 /// What follows from the sizes, and what the file tells beside them.
 void complete(const weights::TensorIndex& index, Config& config) {
   const bool is_xl = config.unet.vector > 0;
@@ -137,10 +144,7 @@ void complete(const weights::TensorIndex& index, Config& config) {
   config.zero_terminal_snr = told_zero_terminal_snr(index);
   config.autoencoder.scale = latent_scale(index, config.unet);
   config.name = variant_name(config);
-  const bool is_2 = !is_xl && config.unet.head_size > 0;
-  // Stable Diffusion 2's base model predicts noise at 512 x 512, the other one at 768 x 768.
-  if (is_2 && config.prediction != Prediction::kEpsilon) config.width = config.height = 768;
-  if (is_xl) config.width = config.height = 1024;
+  config.side = side_of(config.unet, config.prediction);
 }
 
 Result<Found> find(const weights::TensorIndex& index) {
@@ -189,6 +193,12 @@ Result<Bound<NetworkType>> bind_network(const weights::TensorIndex& index,
 bool matches(const weights::TensorIndex& index) {
   const auto unet = NetworkNames::detect(index, Network::kUnet);
   return unet && has_cross_attention(Probe(index, *unet));
+}
+
+int64_t own_side(const weights::TensorIndex& index) {
+  const auto names = NetworkNames::detect(index, Network::kUnet);
+  const auto unet = probe_unet(Probe(index, *names));
+  return unet ? side_of(*unet, told_prediction(index)) : Config().side;
 }
 
 Result<Config> probe(const weights::TensorIndex& index) {

@@ -40,7 +40,7 @@ struct Config {
   bool heeds_clip_skip = true;
   std::optional<Prediction> prediction;  ///< nothing where the file does not tell
   bool zero_terminal_snr = false;        ///< the file says that its last noise level has no picture
-  int64_t width = 512, height = 512;     ///< of the pictures that it was made for
+  int64_t side = 512;                    ///< of the pictures that it was made for, in pixels
 
   /// Channels of a picture that the UNet sees beside the latent: 5 of an inpainting model (mask and
   /// masked picture), 4 of instruct-pix2pix (the picture to change), else 0.
@@ -71,6 +71,9 @@ struct Model {
 /// Whether the tensors look like a checkpoint of this family, or its UNet alone: a UNet of residual
 /// blocks with cross-attention.
 bool matches(const weights::TensorIndex& index);
+
+/// The side in pixels of the pictures that a checkpoint was made for; it matches().
+int64_t own_side(const weights::TensorIndex& index);
 
 /// The sizes from the tensors' shapes alone, no weight is read. Single-file names of LDM, SGM and
 /// ComfyUI and diffusers' folder names, each network for itself. Errors: kCorruptFile naming the

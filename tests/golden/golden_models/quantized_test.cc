@@ -33,8 +33,8 @@ std::vector<Tensor> outputs_of(const std::filesystem::path& path) {
   {
     graph::Graph g;
     const auto in = g.input("ids", ids.shape, graph::Numerics::kF32);
-    g.output("text", model.text.network(g, in, 1));
-    run(g, model.text.weights, {&ids});
+    g.output("text", model.text[0].network(g, in, 1));
+    run(g, model.text[0].weights, {&ids});
   }
   {
     graph::Graph g;

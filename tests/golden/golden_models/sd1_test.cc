@@ -105,14 +105,14 @@ TEST_P(Sd1Golden, EveryTapEqualsTheReference) {
   const Tensor ids = checkpoint_.recorded("in.ids"), context = checkpoint_.recorded("text.final");
   {
     Graph g;
-    model.text.network(g, g.input("ids", ids.shape, Numerics::kF32), 1);
-    compare(g, model.text.weights, {ids});
+    model.text[0].network(g, g.input("ids", ids.shape, Numerics::kF32), 1);
+    compare(g, model.text[0].weights, {ids});
   }
   {
     Graph g;
     g.output("text.skip2.final",
-             model.text.network(g, g.input("ids", ids.shape, Numerics::kF32), 2));
-    auto executable = engine_->compile(g, engine_->load(model.text.weights));
+             model.text[0].network(g, g.input("ids", ids.shape, Numerics::kF32), 2));
+    auto executable = engine_->compile(g, engine_->load(model.text[0].weights));
     const auto skipped = engine::run_once(**executable, {&ids}, 1);
     EXPECT_LE(nmse((*skipped)[0], checkpoint_.recorded("text.skip2.final")), limit());
     compared_.insert("text.skip2.final");

@@ -62,15 +62,15 @@ weights::TensorIndex index_of(
   return index;
 }
 
-TEST(Sd1, RefusesOtherFilesWithWords) {
+TEST(StableDiffusion, RefusesOtherFilesWithWords) {
   EXPECT_FALSE(stable_diffusion::matches(index_of({})));
   EXPECT_FALSE(stable_diffusion::matches(index_of({{"lora_unet_x.lora_down.weight", {4, 4}}})));
   EXPECT_EQ(stable_diffusion::bind(index_of({})).error().code, ErrorCode::kUnsupported);
-  const auto only_unet =
+  const auto only_begin =
       index_of({{"model.diffusion_model.input_blocks.0.0.weight", {64, 4, 3, 3}},
                 {"cond_stage_model.transformer.text_model.final_layer_norm.weight", {64}}});
-  EXPECT_EQ(stable_diffusion::bind(only_unet).error().message,
-            "this checkpoint has no VAE; a whole Stable Diffusion 1.x file is needed");
+  EXPECT_EQ(stable_diffusion::bind(only_begin).error().message,
+            "tensor 'model.diffusion_model.out.2.weight' is missing");
 }
 
 }  // namespace

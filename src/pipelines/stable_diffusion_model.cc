@@ -1,4 +1,4 @@
-#include "pipelines/sd1_model.h"
+#include "pipelines/stable_diffusion_model.h"
 
 #include <algorithm>
 #include <array>
@@ -9,6 +9,7 @@
 #include "models/stable_diffusion/stable_diffusion.h"
 #include "pipelines/executable_cache.h"
 #include "pipelines/picture_decoder.h"
+#include "pipelines/text_conditioner.h"
 
 namespace safelight::pipelines {
 namespace {
@@ -16,17 +17,6 @@ namespace {
 using engine::Executable;
 using graph::Graph;
 using graph::Value;
-
-/// A network, its weights on the engine, and its compiled graphs.
-template <class Network, class Key>
-struct Part {
-  Network network;
-  std::shared_ptr<engine::LoadedWeights> weights;
-  ExecutableCache<Key> executables;
-
-  Part(engine::Engine& engine, models::stable_diffusion::Bound<Network> bound)
-      : network(std::move(bound.network)), weights(engine.load(std::move(bound.weights))) {}
-};
 
 constexpr size_t kKeysInput = 2;  // the denoiser's first input of keys and values
 
@@ -38,10 +28,10 @@ void append_to_batch(const Tensor& one, Tensor& batch) {
 
 /// Runs the whole network, or with `shallow` its outer blocks alone where what the inner ones gave
 /// is less than `interval` steps old. All evaluations of a step are of one kind.
-class Sd1Predictor : public Predictor {
+class UNetPredictor : public Predictor {
  public:
-  Sd1Predictor(std::shared_ptr<Executable> whole, std::shared_ptr<Executable> shallow,
-               size_t inner_input, int64_t interval, int64_t pictures)
+  UNetPredictor(std::shared_ptr<Executable> whole, std::shared_ptr<Executable> shallow,
+                size_t inner_input, int64_t interval, int64_t pictures)
       : whole_(std::move(whole)),
         shallow_(std::move(shallow)),
         inner_input_(inner_input),
@@ -74,18 +64,38 @@ class Sd1Predictor : public Predictor {
   Tensor timesteps_;
 };
 
-class Sd1Model : public LatentModel {
+/// For models that do not heed it: what requests may ask for, as SD WebUI lets them.
+constexpr int64_t kMaxClipSkip = 24;
+
+diffusion::NoiseSchedule schedule_of(const models::stable_diffusion::Config& config) {
+  using models::stable_diffusion::Prediction;
+  const bool velocity = config.prediction == Prediction::kVelocity;
+  const auto schedule = diffusion::NoiseSchedule::sd1(velocity ? diffusion::Prediction::kV
+                                                               : diffusion::Prediction::kEpsilon);
+  return config.zero_terminal_snr ? schedule.zero_terminal_snr() : schedule;
+}
+
+ModelTraits traits_of(const models::stable_diffusion::Config& config) {
+  return {
+      .family = config.name,
+      .latent_channels = config.autoencoder.latent_channels,
+      .factor = config.autoencoder.factor(),
+      .width = config.side,
+      .height = config.side,
+      .max_clip_skip = config.heeds_clip_skip ? config.text.front().network.layers : kMaxClipSkip,
+      .picture_channels = config.picture_channels(),
+      .schedule = schedule_of(config)};
+}
+
+class StableDiffusionModel : public LatentModel {
  public:
-  Sd1Model(engine::Engine& engine, models::stable_diffusion::Model model)
+  StableDiffusionModel(engine::Engine& engine, models::stable_diffusion::Model model)
       : engine_(engine),
-        traits_{.family = "Stable Diffusion 1.x",
-                .latent_channels = model.config.autoencoder.latent_channels,
-                .factor = model.config.autoencoder.factor(),
-                .max_clip_skip = model.config.text.layers,
-                .schedule = diffusion::NoiseSchedule::sd1()},
-        text_(engine, std::move(model.text)),
-        unet_(engine, std::move(model.unet)),
-        decoder_(engine, std::move(model.autoencoder)) {}
+        traits_(traits_of(model.config)),
+        text_(engine, model.config, std::move(model.text)),
+        unet_(std::move(model.unet.network)),
+        unet_weights_(engine.load(std::move(model.unet.weights))),
+        decoder_(engine, std::move(model.autoencoder), [this] { return text_.release(); }) {}
 
   const ModelTraits& traits() const override { return traits_; }
   void set_own_size(int64_t width, int64_t height) override {
@@ -93,32 +103,12 @@ class Sd1Model : public LatentModel {
     traits_.height = height;
   }
   uint64_t bytes() const override {
-    return text_.weights->bytes() + unet_.weights->bytes() + decoder_.bytes();
+    return text_.bytes() + unet_weights_->bytes() + decoder_.bytes();
   }
 
   Result<Conditioning> encode(const std::vector<text::TokenChunk>& chunks,
                               const EncodeOptions& options, const engine::StopFlag* stop) override {
-    const int64_t clip_skip = options.clip_skip;
-    const auto executable =
-        text_.executables.get(clip_skip, engine_, text_.weights, [&](Graph& graph) {
-          const Value ids =
-              graph.input("ids", {1, static_cast<int64_t>(text::kContext)}, graph::Numerics::kF32);
-          graph.output("encoded", text_.network(graph, ids, clip_skip));
-        });
-    if (!executable) return executable.error();
-    Tensor joined({1, 0, 0});
-    for (const text::TokenChunk& chunk : chunks) {
-      Tensor ids({1, static_cast<int64_t>(text::kContext)});
-      std::copy(chunk.tokens.begin(), chunk.tokens.end(), ids.begin());
-      (*executable)->set_input(0, ids);
-      if (Status done = (*executable)->run(stop); !done) return done.error();
-      Tensor encoded = (*executable)->output(0);
-      text::emphasise(encoded, chunk.weights, options.emphasis);
-      joined.data.insert(joined.data.end(), encoded.begin(), encoded.end());
-      joined.shape[1] += encoded.shape[1];
-      joined.shape[2] = encoded.shape[2];
-    }
-    return Conditioning{.context = std::move(joined), .vector = {}};
+    return text_.encode(chunks, options, stop);
   }
 
   Result<std::unique_ptr<Predictor>> predictor(
@@ -129,14 +119,16 @@ class Sd1Model : public LatentModel {
     const LessWork& less_work = pass.less_work;
     models::stable_diffusion::DenoiserOptions options{.token_merging = less_work.token_merging};
     if (less_work.cache_interval > 1)
-      options.outer_blocks = std::min(less_work.cache_depth, unet_.network.most_outer_blocks());
+      options.outer_blocks = std::min(less_work.cache_depth, unet_.most_outer_blocks());
     const auto make = [&](bool shallow) {
       options.shallow = shallow;
-      return unet_.executables.get(
-          {{pictures, height, width, tokens}, options}, engine_, unet_.weights, [&](Graph& graph) {
-            models::stable_diffusion::build_denoiser(graph, unet_.network, pictures, height, width,
-                                                     tokens, options);
-          });
+      return with_room([&] {
+        return denoisers_.get({{pictures, height, width, tokens}, options}, engine_, unet_weights_,
+                              [&](Graph& graph) {
+                                models::stable_diffusion::build_denoiser(
+                                    graph, unet_, pictures, height, width, tokens, options);
+                              });
+      });
     };
     const auto whole = make(false);
     if (!whole) return whole.error();
@@ -147,10 +139,17 @@ class Sd1Model : public LatentModel {
       executables.push_back(*shallow);
     }
     if (Status set = set_keys(executables, conditionings, stop); !set) return set.error();
+    size_t next_input = kKeysInput + 2 * unet_.key_sizes().size();
+    if (unet_.config.vector > 0) {
+      Tensor vectors({0, unet_.config.vector});
+      for (const Conditioning* conditioning : conditionings)
+        append_to_batch(conditioning->vector, vectors);
+      for (const auto& executable : executables) executable->set_input(next_input, vectors);
+      ++next_input;
+    }
     executables.resize(2);
-    return std::unique_ptr<Predictor>(std::make_unique<Sd1Predictor>(
-        executables[0], executables[1], kKeysInput + 2 * unet_.network.key_sizes().size(),
-        less_work.cache_interval, pictures));
+    return std::unique_ptr<Predictor>(std::make_unique<UNetPredictor>(
+        executables[0], executables[1], next_input, less_work.cache_interval, pictures));
   }
 
   Result<Tensor> decode(const Tensor& latents, const engine::StopFlag* stop) override {
@@ -158,21 +157,33 @@ class Sd1Model : public LatentModel {
   }
 
  private:
+  /// Compiles, and where memory is wanting, once more without the text encoders' packed weights:
+  /// what they had to give was computed before.
+  template <class Compile>
+  Result<std::shared_ptr<Executable>> with_room(Compile compile) {
+    Result<std::shared_ptr<Executable>> compiled = compile();
+    if (compiled || compiled.error().code != ErrorCode::kOutOfMemory || !text_.release())
+      return compiled;
+    return compile();
+  }
+
   /// Computes keys and values of each distinct conditioning once and gives them to the denoisers.
   Status set_keys(const std::vector<std::shared_ptr<Executable>>& denoisers,
                   const std::vector<const Conditioning*>& conditionings,
                   const engine::StopFlag* stop) {
     const graph::Shape shape = conditionings[0]->context.shape;
-    const auto executable = keys_.get(shape[1], engine_, unet_.weights, [&](Graph& graph) {
-      const Value context = graph.input("context", shape);
-      size_t i = 0;
-      for (const auto& [key, value] : unet_.network.keys(graph, context)) {
-        graph.output("key." + std::to_string(i), key);
-        graph.output("value." + std::to_string(i++), value);
-      }
+    const auto executable = with_room([&] {
+      return keys_.get(shape[1], engine_, unet_weights_, [&](Graph& graph) {
+        const Value context = graph.input("context", shape);
+        size_t i = 0;
+        for (const auto& [key, value] : unet_.keys(graph, context)) {
+          graph.output("key." + std::to_string(i), key);
+          graph.output("value." + std::to_string(i++), value);
+        }
+      });
     });
     if (!executable) return executable.error();
-    const size_t count = 2 * unet_.network.key_sizes().size();
+    const size_t count = 2 * unet_.key_sizes().size();
     std::map<const Conditioning*, std::vector<Tensor>> computed;
     std::vector<Tensor> batch(count);
     for (const Conditioning* conditioning : conditionings) {
@@ -195,21 +206,23 @@ class Sd1Model : public LatentModel {
 
   engine::Engine& engine_;
   ModelTraits traits_;
-  Part<models::clip::TextEncoder, int64_t> text_;
-  Part<models::unet::UNet,
-       std::pair<std::array<int64_t, 4>, models::stable_diffusion::DenoiserOptions>>
-      unet_;
+  TextConditioner text_;
+  models::unet::UNet unet_;
+  std::shared_ptr<engine::LoadedWeights> unet_weights_;
+  ExecutableCache<std::pair<std::array<int64_t, 4>, models::stable_diffusion::DenoiserOptions>>
+      denoisers_;
   ExecutableCache<int64_t> keys_;
   PictureDecoder decoder_;
 };
 
 }  // namespace
 
-Result<std::unique_ptr<LatentModel>> load_sd1(engine::Engine& engine,
-                                              const weights::TensorIndex& index) {
+Result<std::unique_ptr<LatentModel>> load_stable_diffusion(engine::Engine& engine,
+                                                           const weights::TensorIndex& index) {
   auto model = models::stable_diffusion::bind(index);
   if (!model) return model.error();
-  return std::unique_ptr<LatentModel>(std::make_unique<Sd1Model>(engine, std::move(*model)));
+  return std::unique_ptr<LatentModel>(
+      std::make_unique<StableDiffusionModel>(engine, std::move(*model)));
 }
 
 }  // namespace safelight::pipelines

@@ -7,7 +7,7 @@ namespace safelight::pipelines {
 
 /// Loads a checkpoint of Stable Diffusion 1.x's form. Errors: those of
 /// models::stable_diffusion::bind.
-Result<std::unique_ptr<LatentModel>> load_sd1(engine::Engine& engine,
-                                              const weights::TensorIndex& index);
+Result<std::unique_ptr<LatentModel>> load_stable_diffusion(engine::Engine& engine,
+                                                           const weights::TensorIndex& index);
 
 }  // namespace safelight::pipelines
