@@ -8,7 +8,7 @@ namespace safelight::models::names {
 
 /// diffusers' names of tensors whose reference names are those of the first releases (LDM, CLIP).
 /// Facts from diffusers' checkpoint conversion, checked against it by
-/// tools/reference/record_models.py.
+/// tools/reference/record_families.py.
 
 /// `name` is LDM's without "model.diffusion_model."; `blocks` residual blocks stand in a level on
 /// the way down. "input_blocks.1.0.in_layers.0.weight" -> "down_blocks.0.resnets.0.norm1.weight"
