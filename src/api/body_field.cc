@@ -209,6 +209,10 @@ json::object schema_of(const request::Field& field) {
     schema["type"] = "integer";
     limit();
     schema["default"] = defaults.**whole;
+  } else if (std::holds_alternative<request::Texts request::Request::*>(field.member)) {
+    schema["type"] = "array";
+    schema["items"] = {{"type", "string"}, {"maxLength", request::kMaxPromptBytes}};
+    schema["default"] = json::array();
   } else {
     schema["type"] = "number";
     limit();

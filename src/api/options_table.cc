@@ -29,7 +29,7 @@ constexpr std::array kOptions = {
     OptionInfo{"sd_unet", "SD Unet", "sd", kText, "\"Automatic\"", 0, 0, "Automatic|Default|None"},
     OptionInfo{"sd_model_refiner", "Refiner model", "sd", kText, "\"None\"", 0, 0, "None"},
     OptionInfo{"CLIP_stop_at_last_layers", "Clip skip", "sd", kInteger, "1", 1, 24, "", "clip_skip"},
-    OptionInfo{"emphasis", "Emphasis mode", "sd", kText, "\"Original\"", 0, 0, "Original|No norm|Ignore", "emphasis"},
+    OptionInfo{"emphasis", "Emphasis mode", "sd", kText, "\"Original\"", 0, 0, "Original|No norm|Ignore|ComfyUI", "emphasis"},
     OptionInfo{"randn_source", "Random number generator source", "sd", kText, "\"CPU\"", 0, 0, "CPU|NV|GPU",
                "noise_source"},
     OptionInfo{"s_churn", "sigma churn", "sampler-params", kNumber, "0", 0, 100, "", "s_churn"},

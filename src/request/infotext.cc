@@ -36,6 +36,8 @@ constexpr std::string_view kOrder[] = {"Steps",
                                        "ENSD",
                                        "RNG",
                                        "Emphasis",
+                                       "Prompt syntax",
+                                       "Wildcards",
                                        "Token merging ratio",
                                        "Deep cache interval",
                                        "Deep cache depth",
@@ -62,6 +64,7 @@ constexpr OtherKey kOtherKeys[] = {
     {"CLiP-skip", "Clip skip"},      // SD.Next
     {"CFG end", "Guidance end"},     // SD.Next
     {"Eta DDIM", "Eta"},             // SD WebUI
+    {"Parser", "Prompt syntax"},     // SD.Next
 };
 
 /// SD WebUI's spellings of values that we name otherwise; the first of a value is written. Its GPU
@@ -70,9 +73,13 @@ struct Spelling {
   std::string_view field, ours, webui;
 };
 constexpr Spelling kSpellings[] = {
-    {"noise_source", "cpu", "CPU"},     {"noise_source", "nv", "NV"},
-    {"noise_source", "nv", "GPU"},      {"emphasis", "original", "Original"},
-    {"emphasis", "no-norm", "No norm"}, {"emphasis", "ignore", "Ignore"},
+    {"noise_source", "cpu", "CPU"},          {"noise_source", "nv", "NV"},
+    {"noise_source", "nv", "GPU"},           {"emphasis", "original", "Original"},
+    {"emphasis", "no-norm", "No norm"},      {"emphasis", "ignore", "Ignore"},
+    {"emphasis", "comfyui", "ComfyUI"},      {"wildcards", "on", "True"},
+    {"wildcards", "off", "False"},           {"prompt_syntax", "webui", "webui"},
+    {"prompt_syntax", "webui", "a1111"},     {"prompt_syntax", "webui", "native"},
+    {"prompt_syntax", "comfyui", "comfyui"}, {"prompt_syntax", "fixed", "fixed"},
 };
 
 /// Ends of sampler names before SD WebUI 1.9 made the schedule a parameter of its own.
@@ -117,6 +124,7 @@ std::string text_of(const Request& request, const Field& field) {
     return fmt::format("{}", request.**whole);
   if (const auto* real = std::get_if<double Request::*>(&field.member))
     return fmt::format("{}", request.**real);
+  if (std::holds_alternative<Texts Request::*>(field.member)) return "";
   const auto& maybe = request.*std::get<std::optional<double> Request::*>(field.member);
   return maybe ? fmt::format("{}", *maybe) : "";
 }

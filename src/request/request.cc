@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <boost/json/serialize.hpp>
+#include <boost/json/value_from.hpp>
 #include <charconv>
 #include <cmath>
 
@@ -53,8 +54,8 @@ constexpr std::array kFields = {
           "random numbers: cpu (torch's generator) or nv (as on NVIDIA GPUs)"},
     Field{"eta_noise_seed_delta", "ensd", "--ensd", "ENSD", &Request::eta_noise_seed_delta, -kSeedLimit, kSeedLimit, "",
           "added to the seed for the noise that samplers add"},
-    Field{"emphasis", "", "", "Emphasis", &Request::emphasis, 0, 0, "original no-norm ignore",
-          "what weights in the prompt do: original (mean restored), no-norm, ignore"},
+    Field{"emphasis", "", "", "Emphasis", &Request::emphasis, 0, 0, "original no-norm ignore comfyui",
+          "what weights in the prompt do: original (mean restored), no-norm, ignore, comfyui (away from the empty prompt)"},
     Field{"cfg_rescale", "guidance_rescale", "", "CFG rescale", &Request::cfg_rescale, 0, 1, "",
           "pull the guided prediction back to the contrast of the unguided one"},
     Field{"guidance_start", "", "", "Guidance start", &Request::guidance_start, 0, 1, "",
@@ -72,6 +73,14 @@ constexpr std::array kFields = {
     Field{"s_tmin", "", "", "Sigma tmin", &Request::s_tmin, 0, 1e6, "", "lowest sigma at which s_churn acts"},
     Field{"s_tmax", "", "", "Sigma tmax", &Request::s_tmax, 0, kInfinity, "", "highest sigma at which s_churn acts"},
     Field{"s_noise", "", "", "Sigma noise", &Request::s_noise, 0, 10, "", "scale of the noise that samplers add"},
+    Field{"styles", "", "--style", "", &Request::styles, 0, 0, "", "names of styles to put into the prompts, in order"},
+    Field{"wildcards", "", "", "Wildcards", &Request::wildcards, 0, 0, kSwitch,
+          "choose from __name__ (files of wildcards) and {a|b} in prompts, by each picture's seed"},
+    Field{"prompt_syntax", "prompt_attention", "", "Prompt syntax", &Request::prompt_syntax, 0, 0, "webui comfyui fixed",
+          "how prompts are read: webui, comfyui ((a:1.2) alone), fixed (plain text)"},
+    Field{"all_prompts", "", "", "", &Request::all_prompts, 0, 0, "", "a prompt for each picture, instead of the prompt"},
+    Field{"all_negative_prompts", "", "", "", &Request::all_negative_prompts, 0, 0, "",
+          "a negative prompt for each picture, instead of the negative prompt"},
 };
 // clang-format on
 
@@ -189,6 +198,45 @@ Status check_text(const Field& field, const std::string& text) {
   return bad_value(field, "'" + shown(text) + "'", fmt::format("one of {} is needed", listed));
 }
 
+Status check_list(const Field& field, const Texts& texts) {
+  size_t bytes = 0;
+  for (const std::string& text : texts) {
+    if (Status good = check_text(field, text); !good) return good;
+    bytes += text.size();
+  }
+  if (bytes <= kMaxListBytes) return {};
+  return bad_value(
+      field, fmt::format("{} bytes long in all", bytes),
+      fmt::format("at most {} are read; ask for fewer pictures at once", kMaxListBytes));
+}
+
+/// A list of one for each picture of a request, where it is given.
+Status check_count(std::string_view name, const Texts& texts, const Request& request) {
+  const int64_t pictures = request.batch_size * request.batch_count;
+  if (texts.empty() || static_cast<int64_t>(texts.size()) == pictures) return {};
+  return Error{
+      ErrorCode::kInvalidArgument,
+      fmt::format("{} has {} texts for {} pictures (batch_size x batch_count); one for each "
+                  "is needed",
+                  name, texts.size(), pictures)};
+}
+
+Status set_list(Texts& list, const Field& field, const json::value& value) {
+  list.clear();
+  if (value.is_string()) {
+    list.emplace_back(value.get_string());
+    return {};
+  }
+  if (value.is_array()) {
+    for (const json::value& each : value.get_array()) {
+      if (!each.is_string()) break;
+      list.emplace_back(each.get_string());
+    }
+    if (list.size() == value.get_array().size()) return {};
+  }
+  return bad_value(field, shown(json::serialize(value)), "a list of texts is needed");
+}
+
 Status check_side(std::string_view name, int64_t side) {
   if (side == 0) return {};
   if (side % kSizeStep != 0) {
@@ -230,6 +278,10 @@ Status set_text(Request& request, const Field& field, std::string_view text) {
     request.** member = std::string(text);
     return {};
   }
+  if (const auto* list = std::get_if<Texts Request::*>(&field.member)) {
+    (request.**list).emplace_back(text);
+    return {};
+  }
   const std::string_view number = trimmed(text);
   const char* end = number.data() + number.size();
   if (const auto* whole = std::get_if<int64_t Request::*>(&field.member)) {
@@ -255,7 +307,13 @@ Status set_text(Request& request, const Field& field, std::string_view text) {
 
 Status set_json(Request& request, const Field& field, const json::value& value) {
   if (value.is_null()) return {};
+  if (const auto* list = std::get_if<Texts Request::*>(&field.member))
+    return set_list(request.**list, field, value);
   if (const auto* text = std::get_if<std::string Request::*>(&field.member)) {
+    if (value.is_bool() && field.choices == kSwitch) {
+      request.** text = value.get_bool() ? "on" : "off";
+      return {};
+    }
     if (!value.is_string())
       return bad_value(field, shown(json::serialize(value)), "a text is needed");
     request.** text = std::string(value.get_string());
@@ -300,6 +358,8 @@ json::object to_json(const Request& request) {
       if (request.**whole != defaults.**whole) object[field.key] = request.**whole;
     } else if (const auto* real = std::get_if<double Request::*>(&field.member)) {
       if (request.**real != defaults.**real) object[field.key] = request.**real;
+    } else if (const auto* list = std::get_if<Texts Request::*>(&field.member)) {
+      if (!(request.**list).empty()) object[field.key] = json::value_from(request.**list);
     } else if (const auto& maybe =
                    request.*std::get<std::optional<double> Request::*>(field.member)) {
       object[field.key] = *maybe;
@@ -318,6 +378,8 @@ Status validate_field(const Request& request, const Field& field) {
   }
   if (const auto* real = std::get_if<double Request::*>(&field.member))
     return check_range(field, request.**real);
+  if (const auto* list = std::get_if<Texts Request::*>(&field.member))
+    return check_list(field, request.**list);
   const std::optional<double>& maybe =
       request.*std::get<std::optional<double> Request::*>(field.member);
   return maybe ? check_range(field, *maybe) : Status();
@@ -331,6 +393,11 @@ Status validate(const Request& request) {
     return Error{ErrorCode::kInvalidArgument,
                  fmt::format("{} x {} are {} pixels; at most {} are drawn", request.width,
                              request.height, request.width * request.height, kMaxPixels)};
+  }
+  for (const auto& [name, texts] :
+       {std::pair("all_prompts", &request.all_prompts),
+        std::pair("all_negative_prompts", &request.all_negative_prompts)}) {
+    if (Status good = check_count(name, *texts, request); !good) return good;
   }
   if (request.guidance_start > request.guidance_end) {
     return Error{ErrorCode::kInvalidArgument,

@@ -15,6 +15,8 @@
 
 namespace safelight::request {
 
+using Texts = std::vector<std::string>;
+
 /// Everything that decides what a text-to-image generation draws. What belongs to the machine
 /// (threads, precision) or to the files that are written is not in here.
 struct Request {
@@ -47,12 +49,17 @@ struct Request {
   double s_tmin = 0;
   double s_tmax = std::numeric_limits<double>::infinity();
   double s_noise = 1;
+  Texts styles;                  ///< names; empty once they are put into the prompts
+  std::string wildcards = "on";  ///< __name__ and {a|b} in prompts are chosen from
+  std::string prompt_syntax = "webui";
+  /// Of each picture, where they differ: what wildcards chose. Else empty.
+  Texts all_prompts, all_negative_prompts;
 
   bool operator==(const Request&) const = default;
 };
 
 using Member = std::variant<std::string Request::*, int64_t Request::*, double Request::*,
-                            std::optional<double> Request::*>;
+                            std::optional<double> Request::*, Texts Request::*>;
 
 /// One field of a Request: JSON, command line, checks, infotext and documentation are all made from
 /// this.
@@ -71,14 +78,17 @@ struct Field {
 /// The one table, in the order of help and documentation.
 std::span<const Field> fields();
 
+/// The choices of a field that is a switch: JSON's true and false are taken for them as well.
+constexpr std::string_view kSwitch = "on off";
+
 /// The field of that JSON key or alias, or null.
 const Field* find_field(std::string_view key);
 
 /// How the default of a field reads in help.
 std::string default_text(const Field& field);
 
-/// Sets a field from text, as flags and infotext give it. Errors: kInvalidArgument for what is no
-/// number.
+/// Sets a field from text, as flags and infotext give it; of a list it is one element more. Errors:
+/// kInvalidArgument for what is no number.
 Status set_text(Request& request, const Field& field, std::string_view text);
 
 /// Sets a field from a JSON value; null leaves it at its default. Errors: kInvalidArgument for
@@ -110,5 +120,6 @@ constexpr int64_t kMaxSeed = int64_t{1} << 53;  ///< exact in JSON numbers every
 constexpr int64_t kSizeStep = 8, kMinSide = 64, kMaxSide = 8192;
 constexpr int64_t kMaxPixels = int64_t{4096} * 4096;
 constexpr size_t kMaxPromptBytes = size_t{1} << 20;
+constexpr size_t kMaxListBytes = size_t{8} << 20;  ///< of all texts of a list
 
 }  // namespace safelight::request

@@ -28,9 +28,29 @@ Request resolved(Request request, const ModelFile& file, const pipelines::ModelT
 
 /// The request of picture `index` alone.
 Request of_picture(Request request, int64_t index) {
+  const auto place = static_cast<size_t>(index);
+  if (!request.all_prompts.empty()) request.prompt = request.all_prompts[place];
+  if (!request.all_negative_prompts.empty())
+    request.negative_prompt = request.all_negative_prompts[place];
+  request.all_prompts.clear();
+  request.all_negative_prompts.clear();
   (request.subseed_strength != 0 ? request.subseed : request.seed) += index;
   request.batch_size = request.batch_count = 1;
   return request;
+}
+
+/// The request of the pictures of one batch, drawn together: the prompts of each, where they
+/// differ.
+Request of_batch(const Request& request, int64_t batch) {
+  const int64_t first = batch * request.batch_size;
+  Request result = of_picture(request, first);
+  const auto part = [&](const request::Texts& texts) {
+    const auto begin = texts.begin() + first;
+    return texts.empty() ? texts : request::Texts(begin, begin + request.batch_size);
+  };
+  result.all_prompts = part(request.all_prompts);
+  result.all_negative_prompts = part(request.all_negative_prompts);
+  return result;
 }
 
 }  // namespace
@@ -131,8 +151,7 @@ Result<std::vector<image::UncheckedImage>> Studio::draw(CachedModel& model, cons
     // What may not be seen is not shown; the finished picture tells why.
     if (const auto released = guard_.release(std::move(image))) options.preview(*released);
   };
-  return pipelines::text_to_image(*model.model, of_picture(request, batch * request.batch_size),
-                                  request.batch_size, how);
+  return pipelines::text_to_image(*model.model, of_batch(request, batch), request.batch_size, how);
 }
 
 Status Studio::run_batch(CachedModel& model, const Request& request, int64_t batch,

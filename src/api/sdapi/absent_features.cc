@@ -26,7 +26,6 @@ constexpr std::array kAbsent = {
     AbsentFeature{"enable_hr", "", "the second pass in a higher resolution"},
     AbsentFeature{"refiner_checkpoint", "", "a refiner model"},
     AbsentFeature{"script_name", "", "scripts"},
-    AbsentFeature{"styles", "", "prompt styles"},
     AbsentFeature{"restore_faces", "", "face restoration"},
     AbsentFeature{"tiling", "", "pictures that tile"},
     AbsentFeature{"controlnet_units", "", "ControlNet"},

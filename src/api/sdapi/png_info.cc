@@ -28,7 +28,7 @@ json::object parameters_of(const std::string& text) {
       if (!initial.empty()) parameters[field.infotext] = initial;
     } else if (value->is_string()) {
       parameters[field.infotext] = *value;
-    } else {
+    } else if (value->is_number()) {
       parameters[field.infotext] = fmt::format("{}", value->to_number<double>());
     }
   }

@@ -39,6 +39,7 @@ constexpr uint64_t kMaxRequestBytes = uint64_t{16} << 20;
 struct Options {
   std::vector<std::string> prompt;
   std::map<const request::Field*, std::string> fields;  ///< as given; those not given are absent
+  std::map<const request::Field*, std::vector<std::string>> lists;
   std::string request_file;
   OutputOptions output;
   std::string file, format;
@@ -72,6 +73,9 @@ Result<request::Request> make_request(const Options& options) {
   }
   for (const auto& [field, text] : options.fields) {
     if (Status set = request::set_text(request, *field, text); !set) return set.error();
+  }
+  for (const auto& [field, texts] : options.lists) {
+    request.*std::get<request::Texts request::Request::*>(field->member) = texts;
   }
   for (size_t i = 0; i < options.prompt.size(); ++i) {
     request.prompt = (i == 0 ? "" : request.prompt + " ") + options.prompt[i];
@@ -236,6 +240,20 @@ void add_fields(CLI::App& command, const std::shared_ptr<Options>& options) {
     const std::string help =
         std::string(field.help) +
         (otherwise.empty() || otherwise == "inf" ? "" : " [" + otherwise + "]");
+    if (std::holds_alternative<request::Texts request::Request::*>(field.member)) {
+      command
+          .add_option_function<std::vector<std::string>>(
+              flag_names(field),
+              [options, &field](const std::vector<std::string>& values) {
+                options->lists[&field] = values;
+              },
+              help + "; may be repeated")
+          ->type_name("TEXT")
+          ->expected(1)
+          ->take_all()
+          ->group("Picture");
+      continue;
+    }
     command
         .add_option_function<std::string>(
             flag_names(field),

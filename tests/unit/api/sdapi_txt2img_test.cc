@@ -58,6 +58,8 @@ TEST_F(Txt2ImgTest, EveryFieldUnderEachOfItsNames) {
       json::value value = 0.5;
       if (std::holds_alternative<int64_t request::Request::*>(field.member)) value = 64;
       if (std::holds_alternative<std::string request::Request::*>(field.member)) value = "words";
+      if (std::holds_alternative<request::Texts request::Request::*>(field.member))
+        value = json::array{"words"};
       if (!field.choices.empty()) value = field.choices.substr(field.choices.rfind(' ') + 1);
       json::object body{{name, value}};
       // One without the other means nothing.
@@ -226,7 +228,6 @@ TEST_F(Txt2ImgTest, WhatIsNotThereIsToldByName) {
            {R"({"script_name":"X/Y/Z plot"})", "script_name"},
            {R"({"restore_faces":true})", "restore_faces"},
            {R"({"tiling":true})", "tiling"},
-           {R"({"styles":["anime"]})", "styles"},
            {R"({"refiner_checkpoint":"refiner"})", "refiner_checkpoint"},
            {R"({"init_images":["aGVsbG8="]})", "init_images"},
            {R"({"vae_type":"Tiny"})", "vae_type"},

@@ -223,7 +223,7 @@ TEST(Validate, Texts) {
   EXPECT_EQ(invalid(request), "noise_source is 'gpu'; one of cpu, nv is needed");
   request = {};
   request.emphasis = "";
-  EXPECT_EQ(invalid(request), "emphasis is ''; one of original, no-norm, ignore is needed");
+  EXPECT_EQ(invalid(request), "emphasis is ''; one of original, no-norm, ignore, comfyui is needed");
 }
 
 TEST(Validate, FieldsThatBelongTogether) {
@@ -256,6 +256,42 @@ TEST(SetText, TakesNumbersAsFlagsGiveThem) {
             "seed is '99999999999999999999'; a whole number is needed");
   EXPECT_EQ(set("cfg_scale", "1e999"), "cfg_scale is '1e999'; a number is needed");
   EXPECT_EQ(request.steps, 30);
+}
+
+TEST(Lists, AreReadFromJsonAndFlags) {
+  const auto read = from_json(*parse_json(R"({"styles":["a","b, c"],"all_prompts":"x"})"));
+  ASSERT_TRUE(read.ok());
+  EXPECT_EQ(read->styles, (Texts{"a", "b, c"}));
+  EXPECT_EQ(read->all_prompts, Texts{"x"});
+  EXPECT_EQ(*from_json(to_json(*read)), *read);
+  EXPECT_EQ(from_json(*parse_json(R"({"styles":[1]})")).error().message,
+            "styles is [1]; a list of texts is needed");
+  Request request;
+  ASSERT_TRUE(set_text(request, *find_field("styles"), "one").ok());
+  ASSERT_TRUE(set_text(request, *find_field("styles"), "two").ok());
+  EXPECT_EQ(request.styles, (Texts{"one", "two"}));
+}
+
+TEST(Lists, AreChecked) {
+  Request request;
+  request.batch_size = 2;
+  request.all_prompts = {"a"};
+  EXPECT_EQ(invalid(request),
+            "all_prompts has 1 texts for 2 pictures (batch_size x batch_count); one for each is "
+            "needed");
+  request.all_prompts = {"a", "\xFF"};
+  EXPECT_EQ(invalid(request), "all_prompts is not valid UTF-8 at byte 0; UTF-8 text is needed");
+  request.all_prompts = {};
+  request.styles.assign(9, std::string(kMaxPromptBytes, 's'));
+  EXPECT_EQ(invalid(request),
+            "styles is 9437184 bytes long in all; at most 8388608 are read; ask for fewer pictures "
+            "at once");
+}
+
+TEST(Switches, TakeJsonsTrueAndFalse) {
+  EXPECT_EQ(from_json(*parse_json(R"({"wildcards":false})"))->wildcards, "off");
+  EXPECT_EQ(from_json(*parse_json(R"({"wildcards":true})"))->wildcards, "on");
+  EXPECT_EQ(from_json(*parse_json(R"({"wildcards":"off"})"))->wildcards, "off");
 }
 
 }  // namespace

@@ -63,6 +63,9 @@ inline Request random_request(uint32_t seed) {
       request.** whole = static_cast<int64_t>(number);
     } else if (auto* real = std::get_if<double Request::*>(&field.member)) {
       request.** real = number;
+    } else if (auto* list = std::get_if<Texts Request::*>(&field.member)) {
+      for (size_t count = random() % 3; count > 0; --count)
+        (request.**list).push_back(random_text(random));
     } else {
       request.*std::get<std::optional<double> Request::*>(field.member) = number;
     }
