@@ -15,7 +15,17 @@ set_target_properties(safelight PROPERTIES
   RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/bin
   INSTALL_RPATH "$ORIGIN/../${CMAKE_INSTALL_LIBDIR}/safelight")
 
+# The image classifier of the guard, whose weights a package of npm brings.
+set(guard_models ${CMAKE_BINARY_DIR}/share/safelight/guard)
+add_custom_command(
+  OUTPUT ${guard_models}/nsfw-mobilenet-v2.safetensors
+  COMMAND ${CMAKE_SOURCE_DIR}/tools/guard/make_image_classifier.sh ${guard_models}/nsfw-mobilenet-v2.safetensors
+  DEPENDS ${CMAKE_SOURCE_DIR}/tools/guard/image-classifier.lock ${CMAKE_SOURCE_DIR}/tools/guard/make_image_classifier.py
+  COMMENT "Making the image classifier's weights")
+add_custom_target(guard_models ALL DEPENDS ${guard_models}/nsfw-mobilenet-v2.safetensors)
+
 install(TARGETS safelight RUNTIME)
+install(DIRECTORY ${guard_models} DESTINATION ${CMAKE_INSTALL_DATADIR}/safelight)
 install(FILES ${SAFELIGHT_DEPS_DIR}/onednn/lib/libdnnl.so.3 DESTINATION ${CMAKE_INSTALL_LIBDIR}/safelight)
 install(DIRECTORY ${CMAKE_SOURCE_DIR}/models DESTINATION ${CMAKE_INSTALL_DATADIR}/safelight)
 install(FILES ${CMAKE_SOURCE_DIR}/LICENSE ${CMAKE_SOURCE_DIR}/NOTICE DESTINATION ${CMAKE_INSTALL_DOCDIR})

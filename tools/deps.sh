@@ -12,25 +12,20 @@ dir=$cache/$key
 if [ ! -e "$dir/complete" ]; then
   command -v python3 >/dev/null && python3 -m pip --version >/dev/null 2>&1 || {
     echo "deps.sh: python3 with pip is needed to fetch pinned packages. On Debian: apt-get install python3-pip" >&2; exit 1; }
-  command -v npm >/dev/null || {
-    echo "deps.sh: npm is needed to fetch pinned packages. On Debian: apt-get install npm" >&2; exit 1; }
   mkdir -p "$cache"
   exec 9>"$cache/.lock"
   flock 9
 fi
 if [ ! -e "$dir/complete" ]; then
+  # shellcheck source=tools/npm.sh
+  source "$here/npm.sh"
   work=$(mktemp -d "$cache/.fetch.XXXXXX")
   trap 'rm -rf "$work"' EXIT
   python3 -m pip download --quiet --no-deps --only-binary=:all: --require-hashes -r "$lock" -d "$work/wheels" >&2 || {
     echo "deps.sh: pip could not download the packages of $lock (see above). Is the network up?" >&2; exit 1; }
   python3 -m pip download --quiet --no-deps --no-binary=:all: --require-hashes -r "$sources" -d "$work/sources" >&2 || {
     echo "deps.sh: pip could not download the source archives of $sources (see above). Is the network up?" >&2; exit 1; }
-  while read -r package sha512; do
-    archive=$(cd "$work" && npm pack --silent "$package") || {
-      echo "deps.sh: npm could not download $package. Is the network up?" >&2; exit 1; }
-    echo "$sha512  $work/$archive" | sha512sum --check --quiet >&2 || {
-      echo "deps.sh: $package is not what $packages says; nothing was unpacked" >&2; exit 1; }
-  done < <(grep -v '^#' "$packages")
+  fetch_npm_packages "$packages" "$work"
   mkdir -p "$work/out/hiredis" "$work/out/sqlite"
   tar -xzf "$work"/sources/hiredis-*.tar.gz -C "$work/out/hiredis" --strip-components=3 --wildcards '*/vendor/hiredis'
   tar -xzf "$work"/better-sqlite3-*.tgz -C "$work/out/sqlite" --strip-components=3 package/deps/sqlite3

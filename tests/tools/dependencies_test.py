@@ -19,6 +19,7 @@ class Dependencies(unittest.TestCase):
         for path, pattern in [
             ("tools/apt-packages.txt", r"(?:build|test|fuzz|bench) (\S+)$"),
             ("tools/deps.lock", r"([a-z0-9-]+)=="),
+            ("tools/guard/image-classifier.lock", r"([a-z0-9-]+)@"),
             ("tools/reference/requirements.txt", r"([a-z0-9-]+)=="),
             ("bench/peers/requirements.txt", r"(torch|diffusers|openvino)=="),
             ("bench/peers/sources.txt", r"([a-z0-9-]+)=="),
