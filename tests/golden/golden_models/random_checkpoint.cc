@@ -18,7 +18,7 @@ namespace {
 
 namespace json = boost::json;
 
-/// The weights of record_sd1.py.
+/// The weights of record_sd1.py and record_families.py.
 std::vector<float> random_weight(const std::string& name, const std::vector<int64_t>& shape) {
   uint64_t seed = 0xCBF29CE484222325U;
   for (const char c : name) seed = (seed ^ static_cast<uint8_t>(c)) * 0x100000001B3U;
@@ -84,9 +84,10 @@ std::string older_name(std::string name) {
                                         : "proj_attn";
     return then + std::string(part) + tail;
   }
-  constexpr std::string_view kText = "text_encoder.";
-  if (name.starts_with(kText) && !name.starts_with("text_encoder.text_model.")) {
-    name.insert(kText.size(), "text_model.");
+  for (const std::string_view text : {"text_encoder.", "text_encoder_2."}) {
+    const std::string rest = name.substr(std::min(text.size(), name.size()));
+    if (name.starts_with(text) && !rest.starts_with("text_"))
+      name.insert(text.size(), "text_model.");
   }
   return name;
 }
@@ -115,10 +116,53 @@ std::filesystem::path in_container(const std::filesystem::path& safetensors, Con
   return other;
 }
 
+/// Values and shape of a part of an original tensor: an index of three, or "T" for transposed.
+std::pair<std::vector<float>, std::vector<int64_t>> part_of(const std::vector<float>& values,
+                                                            std::vector<int64_t> shape,
+                                                            const json::value& part) {
+  if (part.is_int64()) {
+    shape[0] /= 3;
+    const auto size = static_cast<std::ptrdiff_t>(values.size() / 3);
+    const auto begin = values.begin() + size * part.get_int64();
+    return {{begin, begin + size}, shape};
+  }
+  const auto rows = static_cast<size_t>(shape[0]), columns = static_cast<size_t>(shape[1]);
+  std::vector<float> turned(values.size());
+  for (size_t i = 0; i < values.size(); ++i) turned[i % columns * rows + i / columns] = values[i];
+  return {turned, {shape[1], shape[0]}};
+}
+
+void write_json(const std::filesystem::path& path, const json::value& value) {
+  must(write_file_atomically(path, json::serialize(value)));
+}
+
+/// The component folders of a diffusers model, with the configs that were recorded.
+std::filesystem::path write_diffusers(
+    const std::filesystem::path& folder, const json::value& recorded,
+    const std::map<std::string, weights::TensorIndex::Map>& components) {
+  json::object index;
+  for (const auto& [component, tensors] : components) {
+    const bool text = component.starts_with("text_encoder");
+    index[component] = {text ? "transformers" : "diffusers", "Network"};
+    const json::value* configs = recorded.as_object().if_contains("configs");
+    const json::value* config = configs ? configs->as_object().if_contains(component) : nullptr;
+    write_json(folder / component / "config.json", config ? *config : json::object());
+    must(weights::write_safetensors(
+        folder / component / (text ? "model.safetensors" : "diffusion_pytorch_model.safetensors"),
+        tensors));
+  }
+  if (const json::value* scheduler = recorded.as_object().if_contains("scheduler")) {
+    index["scheduler"] = {"diffusers", "EulerDiscreteScheduler"};
+    write_json(folder / "scheduler" / "scheduler_config.json", *scheduler);
+  }
+  write_json(folder / "model_index.json", index);
+  return folder;
+}
+
 }  // namespace
 
-RandomCheckpoint::RandomCheckpoint(const std::string& variant)
-    : data_(std::filesystem::path(SAFELIGHT_SOURCE_DIR) / "tests/golden/data/sd1" / variant) {}
+RandomCheckpoint::RandomCheckpoint(const std::string& variant, const std::string& group)
+    : data_(std::filesystem::path(SAFELIGHT_SOURCE_DIR) / "tests/golden/data" / group / variant) {}
 
 std::filesystem::path RandomCheckpoint::write(const std::filesystem::path& folder, Dialect dialect,
                                               Container container) const {
@@ -127,41 +171,45 @@ std::filesystem::path RandomCheckpoint::write(const std::filesystem::path& folde
   const bool half = recorded.at("dtype").as_string() == "F16";
   std::map<std::string, weights::TensorIndex::Map>
       files;  // by component; one without a name for the original dialect
-  const auto add = [&](const std::string& component, const std::string& name,
-                       const std::string& original) {
-    const auto shape = json::value_to<std::vector<int64_t>>(shapes.at(original));
-    const weights::TensorView tensor = stored(random_weight(original, shape), shape, half);
+  const auto values_of = [&](const std::string& original) {
+    std::vector<float> values =
+        random_weight(original, json::value_to<std::vector<int64_t>>(shapes.at(original)));
     if (const json::value* sum = recorded.at("sums").as_object().if_contains(original)) {
       double total = 0;
-      for (const float value : weights::to_tensor(tensor)) total += value;
+      const std::vector<int64_t> flat{static_cast<int64_t>(values.size())};
+      for (const float value : weights::to_tensor(stored(values, flat, half))) total += value;
       if (std::abs(total - sum->to_number<double>()) > 1e-6)
         throw std::runtime_error("another weight: " + original);
     }
-    files[component].emplace(name, tensor);
+    return values;
   };
   if (dialect == Dialect::kOriginal) {
-    for (const auto& [name, shape] : shapes) add("", name, name);
+    for (const auto& [name, shape] : shapes) {
+      files[""].emplace(name,
+                        stored(values_of(name), json::value_to<std::vector<int64_t>>(shape), half));
+    }
     must(weights::write_safetensors(folder / "model.safetensors", files[""]));
     return in_container(folder / "model.safetensors", container);
   }
-  for (const auto& [name, original] : recorded.at("diffusers").as_object()) {
+  for (const auto& [name, place] : recorded.at("diffusers").as_object()) {
     const std::string text =
         dialect == Dialect::kOlderDiffusers ? older_name(name) : std::string(name);
+    const std::string original(place.is_array() ? place.at(0).as_string() : place.as_string());
+    auto shape = json::value_to<std::vector<int64_t>>(shapes.at(original));
+    std::vector<float> values = values_of(original);
+    if (place.is_array()) std::tie(values, shape) = part_of(values, shape, place.at(1));
     const size_t dot = text.find('.');
-    add(text.substr(0, dot), text.substr(dot + 1), std::string(original.as_string()));
+    files[text.substr(0, dot)].emplace(text.substr(dot + 1), stored(values, shape, half));
   }
-  must(write_file_atomically(folder / "model_index.json",
-                             R"({"_class_name": "StableDiffusionPipeline",
-    "unet": ["diffusers", "UNet2DConditionModel"], "vae": ["diffusers", "AutoencoderKL"],
-    "text_encoder": ["transformers", "CLIPTextModel"]})"));
-  for (const auto& [component, tensors] : files) {
-    must(write_file_atomically(folder / component / "config.json", "{}"));
-    const bool text = component == "text_encoder";
-    must(weights::write_safetensors(
-        folder / component / (text ? "model.safetensors" : "diffusion_pytorch_model.safetensors"),
-        tensors));
-  }
-  return folder;
+  return write_diffusers(folder, recorded, files);
+}
+
+std::vector<double> RandomCheckpoint::numbers(const std::string& name) const {
+  const json::value recorded = must(parse_json(must(read_file(data_ / "checkpoint.json"))));
+  std::vector<double> numbers;
+  for (const json::value& number : recorded.at(name).as_array())
+    numbers.push_back(number.to_number<double>());
+  return numbers;
 }
 
 Tensor RandomCheckpoint::recorded(const std::string& name) const {

@@ -18,18 +18,20 @@ enum class Dialect {
 /// In what kind of file a test checkpoint is.
 enum class Container { kSafetensors, kTorch, kGguf };
 
-/// A tiny random Stable Diffusion 1.x checkpoint of tools/reference/record_sd1.py, made again from
+/// A tiny random checkpoint of tools/reference/record_sd1.py or record_families.py, made again from
 /// its names and shapes by the same hash, and what the reference computed with it.
 class RandomCheckpoint {
  public:
-  /// `variant`: a folder of tests/golden/data/sd1.
-  explicit RandomCheckpoint(const std::string& variant);
+  /// `variant`: a folder of tests/golden/data/<group>.
+  explicit RandomCheckpoint(const std::string& variant, const std::string& group = "sd1");
 
   /// Writes the checkpoint below `folder`; gives what open_weights takes: a file or a diffusers
   /// folder. Others than safetensors are for the original dialect.
   std::filesystem::path write(const std::filesystem::path& folder, Dialect dialect,
                               Container container = Container::kSafetensors) const;
 
+  /// A list of numbers in checkpoint.json.
+  std::vector<double> numbers(const std::string& name) const;
   /// A recorded tensor.
   Tensor recorded(const std::string& name) const;
   std::vector<std::string> recorded_names() const;
