@@ -41,4 +41,14 @@ Result<std::optional<std::string>> read_parameters(Bytes file) {
   return text;
 }
 
+std::map<std::string, std::string, std::less<>> read_texts(Bytes file,
+                                                           std::span<const std::string_view> keys) {
+  std::map<std::string, std::string, std::less<>> texts;
+  if (sniff_format(file) != Format::kPng) return texts;
+  for (const std::string_view key : keys) {
+    if (const auto text = read_png_text(file, key)) texts.emplace(key, as_utf8(*text));
+  }
+  return texts;
+}
+
 }  // namespace safelight::image

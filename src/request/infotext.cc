@@ -10,17 +10,16 @@
 
 #include "base/json.h"
 #include "base/text.h"
+#include "request/infotext_origin.h"
+#include "request/infotext_pairs.h"
 
 namespace safelight::request {
 namespace {
 
-constexpr std::string_view kNegative = "Negative prompt:";
 constexpr std::string_view kExactKey = "Safelight request";
 
-using Pairs = std::vector<std::pair<std::string, std::string>>;
-
-/// Keys in SD WebUI's order (processing.py, create_infotext; then its extra parameters and ours).
-/// Each is the infotext key of a field or one that value_of() computes.
+/// Keys in SD WebUI's order (processing.py, create_infotext; then its extra parameters and ours);
+/// those of other fields follow in the table's order.
 constexpr std::string_view kOrder[] = {"Steps",
                                        "Sampler",
                                        "Schedule type",
@@ -29,18 +28,22 @@ constexpr std::string_view kOrder[] = {"Steps",
                                        "Size",
                                        "Model hash",
                                        "Model",
+                                       "VAE",
                                        "Variation seed",
                                        "Variation seed strength",
                                        "Seed resize from",
                                        "Clip skip",
                                        "ENSD",
                                        "RNG",
+                                       "NGMS",
                                        "Emphasis",
                                        "Prompt syntax",
                                        "Wildcards",
                                        "Token merging ratio",
                                        "Deep cache interval",
                                        "Deep cache depth",
+                                       "Refiner",
+                                       "Refiner switch at",
                                        "Eta",
                                        "Sigma churn",
                                        "Sigma tmin",
@@ -48,24 +51,14 @@ constexpr std::string_view kOrder[] = {"Steps",
                                        "Sigma noise",
                                        "CFG rescale",
                                        "Guidance start",
-                                       "Guidance end"};
+                                       "Guidance end",
+                                       "Lora hashes",
+                                       "TI hashes"};
 
 /// Keys that are written even where the value is the default. SD WebUI leaves RNG out for its own
 /// default, the GPU's generator, which is not ours.
 constexpr std::string_view kAlways[] = {"Steps",     "Sampler", "Schedule type",
                                         "CFG scale", "Seed",    "RNG"};
-
-/// Keys that other versions and programs write for the same.
-struct OtherKey {
-  std::string_view key, ours;
-};
-constexpr OtherKey kOtherKeys[] = {
-    {"Scheduler", "Schedule type"},  // SD.Next
-    {"CLiP-skip", "Clip skip"},      // SD.Next
-    {"CFG end", "Guidance end"},     // SD.Next
-    {"Eta DDIM", "Eta"},             // SD WebUI
-    {"Parser", "Prompt syntax"},     // SD.Next
-};
 
 /// SD WebUI's spellings of values that we name otherwise; the first of a value is written. Its GPU
 /// generator draws the numbers of `nv`.
@@ -82,27 +75,7 @@ constexpr Spelling kSpellings[] = {
     {"prompt_syntax", "comfyui", "comfyui"}, {"prompt_syntax", "fixed", "fixed"},
 };
 
-/// Ends of sampler names before SD WebUI 1.9 made the schedule a parameter of its own.
-constexpr std::string_view kOldSchedules[] = {"Karras", "Exponential"};
-
-/// Values that would break the list are written as JSON strings, as SD WebUI does.
-std::string quoted(const std::string& value) {
-  if (value.find_first_of(",:\n\"") == std::string::npos) return value;
-  return boost::json::serialize(boost::json::value(value));
-}
-
-std::string unquoted(std::string_view value) {
-  if (value.size() >= 2 && value.front() == '"' && value.back() == '"') {
-    const Result<boost::json::value> parsed = parse_json(value);
-    if (parsed && parsed->is_string()) return std::string(parsed->get_string());
-  }
-  return std::string(value);
-}
-
 const Field* field_of_infotext(std::string_view key) {
-  for (const OtherKey& other : kOtherKeys) {
-    if (other.key == key) key = other.ours;
-  }
   for (const Field& field : fields()) {
     if (!field.infotext.empty() && field.infotext == key) return &field;
   }
@@ -133,6 +106,16 @@ bool always_written(std::string_view key) {
   return std::find(std::begin(kAlways), std::end(kAlways), key) != std::end(kAlways);
 }
 
+/// Samplers whose eta SD WebUI keeps apart, since its default is another.
+std::string_view key_to_write(const Request& request, std::string_view key) {
+  if (key != "Eta") return key;
+  const std::string sampler = ascii_lower(request.sampler);
+  for (const std::string_view deterministic : {"ddim", "plms", "unipc"}) {
+    if (sampler == deterministic) return "Eta DDIM";
+  }
+  return key;
+}
+
 std::string value_of(const Request& request, std::string_view key, const std::string& model_hash) {
   if (key == "Size")
     return request.width ? fmt::format("{}x{}", request.width, request.height) : "";
@@ -143,6 +126,7 @@ std::string value_of(const Request& request, std::string_view key, const std::st
                : "";
   }
   const Field* field = field_of_infotext(key);
+  if (field == nullptr) return "";
   const std::string value = text_of(request, *field);
   return always_written(key) || value != text_of(Request{}, *field) ? value : "";
 }
@@ -152,45 +136,25 @@ std::string write(const Request& request, const std::string& model_hash, const s
   std::string parameters;
   const auto add = [&](std::string_view key, const std::string& value) {
     if (!value.empty())
-      parameters += fmt::format("{}{}: {}", parameters.empty() ? "" : ", ", key, quoted(value));
+      parameters +=
+          fmt::format("{}{}: {}", parameters.empty() ? "" : ", ", key, quoted_value(value));
   };
-  for (const std::string_view key : kOrder) add(key, value_of(request, key, model_hash));
+  for (const std::string_view key : kOrder)
+    add(key_to_write(request, key), value_of(request, key, model_hash));
+  for (const Field& field : fields()) {
+    const std::string_view key = field.infotext;
+    if (std::find(std::begin(kOrder), std::end(kOrder), key) == std::end(kOrder))
+      add(key, value_of(request, key, model_hash));
+  }
   for (const auto& [key, value] : extra) add(key, value);
   add("Version", version);
   std::string text = request.prompt;
   const auto add_line = [&](const std::string& line) { text += (text.empty() ? "" : "\n") + line; };
   if (!request.negative_prompt.empty()) {
-    add_line(fmt::format("{} {}", kNegative, request.negative_prompt));
+    add_line("Negative prompt: " + request.negative_prompt);
   }
   add_line(parameters);
   return text;
-}
-
-/// "key: value" pairs of a parameter line: keys are words, values run to the next comma or are JSON
-/// strings.
-Pairs split_parameters(std::string_view line) {
-  Pairs pairs;
-  while (!line.empty()) {
-    const size_t colon = line.find(':');
-    if (colon == std::string_view::npos) break;
-    // The key is what stands behind the last comma before the colon.
-    const size_t comma = line.substr(0, colon).rfind(',');
-    const std::string_view key =
-        trimmed(comma == std::string_view::npos ? line.substr(0, colon)
-                                                : line.substr(comma + 1, colon - comma - 1));
-    line.remove_prefix(colon + 1);
-    while (line.starts_with(' ')) line.remove_prefix(1);
-    size_t end = std::min(line.find(','), line.size());
-    if (line.starts_with('"')) {
-      size_t close = 1;
-      while (close < line.size() && line[close] != '"') close += line[close] == '\\' ? 2 : 1;
-      if (close < line.size()) end = close + 1;
-    }
-    if (!key.empty()) pairs.emplace_back(key, unquoted(trimmed(line.substr(0, end))));
-    line.remove_prefix(std::min(end, line.size()));
-    if (line.starts_with(',')) line.remove_prefix(1);
-  }
-  return pairs;
 }
 
 /// "512x768" into two numbers.
@@ -216,66 +180,22 @@ void apply_parameter(ParsedInfotext& parsed, const std::string& key, const std::
     return;
   if (const Field* field = field_of_infotext(key)) {
     const std::optional<std::string> ours = choice_from_webui(*field, value);
-    if (ours && set_text(request, *field, *ours)) return;
+    // SD.Next writes whole numbers of some fields with a fraction.
+    const bool whole = std::holds_alternative<int64_t Request::*>(field->member);
+    std::string_view text = ours ? *ours : std::string_view();
+    if (whole && text.ends_with(".0")) text.remove_suffix(2);
+    if (ours && set_text(request, *field, text)) return;
   }
   parsed.rest.emplace_back(key, value);
 }
 
-/// "DPM++ 2M Karras" of old texts is the sampler "DPM++ 2M" with the schedule "Karras".
-void split_old_sampler(Request& request) {
-  for (const std::string_view schedule : kOldSchedules) {
-    const std::string end = fmt::format(" {}", schedule);
-    if (!request.sampler.ends_with(end)) continue;
-    request.sampler.resize(request.sampler.size() - end.size());
-    request.schedule = schedule;
-    return;
-  }
-}
-
-void apply_parameters(ParsedInfotext& parsed, const Pairs& pairs) {
-  const auto has = [&](std::string_view key) {
-    return std::any_of(pairs.begin(), pairs.end(),
-                       [&](const auto& pair) { return pair.first == key; });
-  };
-  if (has("Steps") && !has("RNG")) parsed.request.noise_source = "nv";  // see kAlways
-  for (const auto& [key, value] : pairs) apply_parameter(parsed, key, value);
-  if (!has("Schedule type") && !has("Scheduler")) split_old_sampler(parsed.request);
-}
-
-/// The lines before the parameters: the prompt and, from a line that begins so, the negative one.
-void apply_prompts(Request& request, std::string_view lines) {
-  std::string* into = &request.prompt;
-  bool first = true;  // line of the prompt that is being read
-  if (lines.empty()) return;
-  while (true) {
-    const size_t end = std::min(lines.find('\n'), lines.size());
-    std::string_view line = lines.substr(0, end);
-    if (line.starts_with(kNegative)) {
-      first = into == &request.prompt;
-      into = &request.negative_prompt;
-      line = trimmed(line.substr(kNegative.size()));
-    }
-    if (!first) *into += '\n';
-    *into += line;
-    first = false;
-    if (end == lines.size()) return;
-    lines.remove_prefix(end + 1);
-  }
-}
-
 ParsedInfotext read(std::string_view text) {
+  InfotextParts parts = split_infotext(text);
+  to_webui(parts);
   ParsedInfotext parsed;
-  const std::string_view body = trimmed(text);
-  const size_t last_break = body.rfind('\n');
-  const bool one_line = last_break == std::string_view::npos;
-  const Pairs pairs = split_parameters(one_line ? body : body.substr(last_break + 1));
-  constexpr size_t kFewestParameters = 3;  // SD WebUI's rule: fewer are a line of the prompt
-  if (pairs.size() < kFewestParameters) {
-    apply_prompts(parsed.request, body);
-    return parsed;
-  }
-  if (!one_line) apply_prompts(parsed.request, body.substr(0, last_break));
-  apply_parameters(parsed, pairs);
+  parsed.request.prompt = std::move(parts.prompt);
+  parsed.request.negative_prompt = std::move(parts.negative_prompt);
+  for (const auto& [key, value] : parts.pairs) apply_parameter(parsed, key, value);
   return parsed;
 }
 

@@ -10,6 +10,7 @@
 #include <cmath>
 
 #include "base/text.h"
+#include "request/lora_list.h"
 
 namespace safelight::request {
 namespace {
@@ -81,6 +82,12 @@ constexpr std::array kFields = {
     Field{"all_prompts", "", "", "", &Request::all_prompts, 0, 0, "", "a prompt for each picture, instead of the prompt"},
     Field{"all_negative_prompts", "", "", "", &Request::all_negative_prompts, 0, 0, "",
           "a negative prompt for each picture, instead of the negative prompt"},
+    Field{"lora_hashes", "", "", "Lora hashes", &Request::lora_hashes, 0, 0, "",
+          "hashes of the prompt's LoRAs, \"name: hash, ...\": finds a file that is called otherwise here"},
+    Field{"embedding_hashes", "ti_hashes", "", "TI hashes", &Request::embedding_hashes, 0, 0, "",
+          "hashes of the prompt's embeddings, in the same form"},
+    Field{"missing_networks", "", "", "", &Request::missing_networks, 0, 0, "refuse skip",
+          "a LoRA that is not found: refuse to draw, or skip it as SD WebUI does"},
 };
 // clang-format on
 
@@ -137,6 +144,9 @@ class JsonReader {
     return {};
   }
 
+  /// Tags for the list "loras", if there was one.
+  const std::string& loras() const { return loras_; }
+
  private:
   Status read_member(std::string_view key, const json::value& value) {
     if (const Field* field = find_field(key)) {
@@ -149,6 +159,12 @@ class JsonReader {
       }
       name = key;
       return set_json(request_, *field, value);
+    }
+    if (key == "loras" && !nested_) {
+      auto tags = tags_of_loras(value);
+      if (!tags) return tags.error();
+      loras_ = std::move(*tags);
+      return {};
     }
     if (key == "override_settings" && !nested_) {
       if (value.is_null()) return {};
@@ -167,6 +183,7 @@ class JsonReader {
   const JsonOptions& options_;
   std::array<std::string_view, kFields.size()> names_{};  // under which each field was given
   bool nested_ = false;
+  std::string loras_;
 };
 
 Status check_range(const Field& field, double value) {
@@ -342,6 +359,7 @@ Result<Request> from_json(const json::value& value, const JsonOptions& options) 
   Request request;
   JsonReader reader{request, options};
   if (Status read = reader.read(value.get_object()); !read) return read.error();
+  request.prompt += reader.loras();
   // SD WebUI's clients send -1 for none.
   request.seed_resize_from_w = std::max<int64_t>(request.seed_resize_from_w, 0);
   request.seed_resize_from_h = std::max<int64_t>(request.seed_resize_from_h, 0);

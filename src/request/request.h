@@ -54,6 +54,9 @@ struct Request {
   std::string prompt_syntax = "webui";
   /// Of each picture, where they differ: what wildcards chose. Else empty.
   Texts all_prompts, all_negative_prompts;
+  std::string lora_hashes;       ///< "name: hash, ..." of the LoRAs that the prompt names
+  std::string embedding_hashes;  ///< the same of learned words
+  std::string missing_networks = "refuse";  ///< or "skip": what is done about LoRAs not found
 
   bool operator==(const Request&) const = default;
 };

@@ -82,12 +82,33 @@ def files() -> dict[str, tuple[bytes, str]]:
     return made
 
 
+COMFY = {
+    "3": {"class_type": "KSampler", "is_changed": [float("nan")], "inputs": {
+        "seed": 156680208700286, "steps": 25, "cfg": 8.0, "sampler_name": "dpmpp_2m", "scheduler": "karras",
+        "denoise": 1.0, "model": ["4", 0], "positive": ["6", 0], "negative": ["7", 0], "latent_image": ["5", 0]}},
+    "4": {"class_type": "CheckpointLoaderSimple", "inputs": {"ckpt_name": "v1-5.safetensors"}},
+    "5": {"class_type": "EmptyLatentImage", "inputs": {"width": 512, "height": 768, "batch_size": 1}},
+    "6": {"class_type": "CLIPTextEncode", "inputs": {"text": "a cat, ½ 一个", "clip": ["4", 1]}},
+    "7": {"class_type": "CLIPTextEncode", "inputs": {"text": "dog", "clip": ["4", 1]}}}
+
+
+def comfy() -> bytes:
+    """As ComfyUI's SaveImage does."""
+    chunks = PngImagePlugin.PngInfo()
+    chunks.add_text("prompt", json.dumps(COMFY))
+    chunks.add_text("workflow", json.dumps({"nodes": []}))
+    file = io.BytesIO()
+    picture().save(file, "PNG", pnginfo=chunks, compress_level=4)
+    return file.getvalue()
+
+
 def main() -> None:
     FOLDER.mkdir(parents=True, exist_ok=True)
     texts = {}
     for name, (data, text) in files().items():
         (FOLDER / name).write_bytes(data)
         texts[name] = text
+    (FOLDER / "comfy.png").write_bytes(comfy())
     (FOLDER / "texts.json").write_text(json.dumps(texts, ensure_ascii=False, indent=1) + "\n")
 
 

@@ -6,6 +6,7 @@
 
 #include "base/base64.h"
 #include "image/metadata.h"
+#include "request/foreign_metadata.h"
 #include "request/infotext.h"
 
 namespace safelight::api::sdapi {
@@ -52,12 +53,18 @@ Result<json::object> png_info(std::string_view image) {
     return Error{ErrorCode::kInvalidArgument,
                  "image must be a PNG, JPEG or WebP file in base64, or a data URL with one"};
   }
-  Result<std::optional<std::string>> text =
-      image::read_parameters(std::as_bytes(std::span(file->data(), file->size())));
+  const Bytes bytes = std::as_bytes(std::span(file->data(), file->size()));
+  Result<std::optional<std::string>> text = image::read_parameters(bytes);
   if (!text) return text.error().in("image");
-  const std::string info = text->value_or("");
   json::object items;
-  if (*text) items["parameters"] = info;
+  if (*text) {
+    items["parameters"] = **text;
+  } else {
+    const request::PictureTexts texts = image::read_texts(bytes, request::kForeignKeys);
+    for (const auto& [key, value] : texts) items[key] = value;
+    text = request::foreign_infotext(texts);
+  }
+  const std::string info = text->value_or("");
   return json::object{
       {"info", info}, {"items", std::move(items)}, {"parameters", parameters_of(info)}};
 }

@@ -8,6 +8,7 @@
 #include "app/verbs/verbs.h"
 #include "base/file.h"
 #include "image/metadata.h"
+#include "request/foreign_metadata.h"
 #include "request/infotext.h"
 
 namespace safelight::app {
@@ -32,8 +33,10 @@ json::object report(const std::string& text) {
 Status run(const Options& options) {
   const auto file = MappedFile::open(options.picture);
   if (!file) return file.error();
-  const Result<std::optional<std::string>> text = image::read_parameters((*file)->bytes());
+  Result<std::optional<std::string>> text = image::read_parameters((*file)->bytes());
   if (!text) return text.error().in(options.picture);
+  if (!text->has_value())
+    text = request::foreign_infotext(image::read_texts((*file)->bytes(), request::kForeignKeys));
   if (!text->has_value()) {
     return Error{ErrorCode::kNotFound,
                  fmt::format("{}: holds no generation parameters", options.picture)};

@@ -28,6 +28,19 @@ TEST(PngInfo, ReadsTheGenerationText) {
   }
 }
 
+TEST(PngInfo, ReadsComfyUisGraph) {
+  const std::string picture =
+      base64_encode(*read_file(SAFELIGHT_SOURCE_DIR "/tests/golden/data/metadata/comfy.png"));
+  const Result<json::object> info = png_info(picture);
+  ASSERT_TRUE(info.ok()) << info.error().message;
+  EXPECT_EQ(info->at("info"),
+            "a cat, ½ 一个\nNegative prompt: dog\nSteps: 25, Sampler: DPM++ 2M, Schedule type: "
+            "Karras, CFG scale: 8, Seed: 156680208700286, Size: 512x768, Model: v1-5, RNG: CPU, "
+            "Version: ComfyUI");
+  EXPECT_TRUE(info->at("items").as_object().contains("prompt"));
+  EXPECT_EQ(info->at("parameters").at("Steps"), "25");
+}
+
 TEST(PngInfo, RefusesWhatIsNoPicture) {
   for (const char* const image :
        {"", "data:image/png;base64,", "data:image/png", "%%%%", "aGVsbG8="}) {

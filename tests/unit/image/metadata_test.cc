@@ -55,6 +55,17 @@ TEST(Parameters, OfOtherProgramsAreRead) {
   EXPECT_EQ(texts->as_object().size(), 20U);
 }
 
+TEST(Texts, AreReadByTheirKeys) {
+  const std::string file =
+      read_file(SAFELIGHT_SOURCE_DIR "/tests/golden/data/metadata/comfy.png").value();
+  constexpr std::string_view kKeys[] = {"prompt", "workflow", "parameters"};
+  const auto texts = read_texts(as_bytes(file), kKeys);
+  ASSERT_EQ(texts.size(), 2U);
+  EXPECT_EQ(texts.at("workflow"), R"({"nodes": []})");
+  EXPECT_TRUE(texts.at("prompt").starts_with(R"({"3": {"class_type": "KSampler")"));
+  EXPECT_TRUE(read_texts(as_bytes("no picture"), kKeys).empty());
+}
+
 TEST(Parameters, PngTextIsStoredAsPillowStoresIt) {
   const auto chunk_of = [](const std::string& text) {
     return encoded(gradient(8, 8), {.parameters = text}).substr(8 + 25 + 4, 4);

@@ -131,10 +131,14 @@ TEST(ParseInfotext, ReadsSdWebui) {
   EXPECT_EQ(request.eta_noise_seed_delta, 31337);
   EXPECT_EQ(request.emphasis, "no-norm");
   EXPECT_EQ(request.noise_source, "nv");  // no RNG: the GPU's
-  const ExtraParameters rest = {{"Model hash", "6ce0161689"},        {"VAE", "x.pt"},
-                                {"Denoising strength", "0.7"},       {"Hires upscale", "2"},
-                                {"Lora hashes", "x: 1234, y: 5678"}, {"Version", "v1.10.1"}};
+  const ExtraParameters rest = {{"Model hash", "6ce0161689"},
+                                {"VAE", "x.pt"},
+                                {"Denoising strength", "0.7"},
+                                {"Hires upscale", "2"},
+                                {"Version", "v1.10.1"}};
+  EXPECT_EQ(request.lora_hashes, "x: 1234, y: 5678");
   EXPECT_EQ(parsed.rest, rest);
+  EXPECT_EQ(request.lora_hashes, "x: 1234, y: 5678");
 }
 
 TEST(ParseInfotext, ReadsOldSamplerNames) {

@@ -223,7 +223,8 @@ TEST(Validate, Texts) {
   EXPECT_EQ(invalid(request), "noise_source is 'gpu'; one of cpu, nv is needed");
   request = {};
   request.emphasis = "";
-  EXPECT_EQ(invalid(request), "emphasis is ''; one of original, no-norm, ignore, comfyui is needed");
+  EXPECT_EQ(invalid(request),
+            "emphasis is ''; one of original, no-norm, ignore, comfyui is needed");
 }
 
 TEST(Validate, FieldsThatBelongTogether) {
