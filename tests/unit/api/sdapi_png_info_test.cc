@@ -36,7 +36,7 @@ TEST(PngInfo, ReadsComfyUisGraph) {
   EXPECT_EQ(info->at("info"),
             "a cat, ½ 一个\nNegative prompt: dog\nSteps: 25, Sampler: DPM++ 2M, Schedule type: "
             "Karras, CFG scale: 8, Seed: 156680208700286, Size: 512x768, Model: v1-5, RNG: CPU, "
-            "Version: ComfyUI");
+            "Emphasis: ComfyUI, Prompt syntax: comfyui, Version: ComfyUI");
   EXPECT_TRUE(info->at("items").as_object().contains("prompt"));
   EXPECT_EQ(info->at("parameters").at("Steps"), "25");
 }

@@ -43,7 +43,7 @@ TEST(ComfyGraph, OfAKSampler) {
       R"j({"prompt":"a cat, (red:1.2)<lora:first:1><lora:second:0.25:0.5>",)j"
       R"("negative_prompt":"dog","model":"v1-5","steps":25,"sampler":"DPM++ 2M SDE",)"
       R"("schedule":"Karras","cfg_scale":8E0,"seed":156680208700286,"width":512,"height":768,)"
-      R"("clip_skip":2})");
+      R"("clip_skip":2,"emphasis":"comfyui","prompt_syntax":"comfyui"})");
 }
 
 TEST(ComfyGraph, OfSamplerCustomAdvanced) {
@@ -72,7 +72,9 @@ TEST(ComfyGraph, TakesThePassThatBegins) {
     "2": {"class_type": "LatentUpscale", "inputs": {"samples": ["13", 0]}},
     "13": {"class_type": "KSampler", "inputs": {"seed": 2, "steps": 9, "latent_image": ["4", 0]}},
     "4": {"class_type": "EmptyLatentImage", "inputs": {"width": 64, "height": 64}}})";
-  EXPECT_EQ(request_of_graph(graph), R"({"steps":9,"seed":2,"width":64,"height":64})");
+  EXPECT_EQ(request_of_graph(graph),
+            R"({"steps":9,"seed":2,"width":64,"height":64,"emphasis":"comfyui",)"
+            R"("prompt_syntax":"comfyui"})");
 }
 
 TEST(ComfyGraph, OtherTextsAndCyclesEnd) {
@@ -80,13 +82,14 @@ TEST(ComfyGraph, OtherTextsAndCyclesEnd) {
                             R"({"1": {"class_type": "SaveImage", "inputs": {}}})"}) {
     EXPECT_EQ(request_of_graph(graph), "(none)") << graph;
   }
-  EXPECT_EQ(request_of_graph(R"({"1": {"class_type": "KSampler"}})"), "{}");
+  const std::string nothing = R"({"emphasis":"comfyui","prompt_syntax":"comfyui"})";
+  EXPECT_EQ(request_of_graph(R"({"1": {"class_type": "KSampler"}})"), nothing);
   std::string cycle = R"({"1": {"class_type": "KSampler", "inputs": {"latent_image": ["1", 0],
     "model": ["1", 0], "positive": ["2", 0], "negative": ["2", 0], "seed": ["2", 0]}}, "2": {"inputs": {)";
   for (const char* name : {"text", "string", "value", "text_g", "prompt", "seed", "conditioning"})
     cycle += std::string("\"") + name + R"(": ["2", 0],)";
   cycle.back() = '}';
-  EXPECT_EQ(request_of_graph(cycle + "}}"), "{}");
+  EXPECT_EQ(request_of_graph(cycle + "}}"), nothing);
 }
 
 TEST(ForeignMetadata, OfInvokeAi) {
