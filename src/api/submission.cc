@@ -75,9 +75,8 @@ Status check_room(Backend& backend, size_t wanted) {
 }  // namespace
 
 std::string ModelInfo::title() const {
-  constexpr size_t kShortHash = 10;
   const std::string file = path.filename().string();
-  return sha256.empty() ? file : fmt::format("{} [{}]", file, sha256.substr(0, kShortHash));
+  return sha256.empty() ? file : fmt::format("{} [{}]", file, short_hash(sha256));
 }
 
 Result<std::vector<jobs::Accepted>> submit(Backend& backend, const Principal& principal,

@@ -25,6 +25,4 @@ void add_machine_flags(CLI::App& command, MachineFlags& flags);
 /// where the wrong value came from.
 Result<engine::EngineOptions> engine_options(const MachineFlags& flags, const Library& library);
 
-constexpr size_t kShortHash = 10;  ///< digits of a model's hash, as SD WebUI shows them
-
 }  // namespace safelight::app

@@ -1,14 +1,13 @@
 #include "app/saved_pictures.h"
 
 #include "base/file.h"
+#include "base/hash.h"
 #include "image/codec.h"
 #include "request/filename.h"
 
 namespace safelight::app {
 namespace fs = std::filesystem;
 namespace {
-
-constexpr size_t kShortHash = 10;
 
 /// ".png" for "image/png".
 std::string extension_of(const std::string& media_type) {
@@ -23,8 +22,7 @@ Result<std::string> SavedPictures::save(const jobs::Job& job,
   request::Request request = job.asked.request;
   request.seed = picture.file.seed;
   request.subseed = picture.file.subseed;
-  const request::FileNameFacts facts{request, request.model,
-                                     job.asked.model_sha256.substr(0, kShortHash)};
+  const request::FileNameFacts facts{request, request.model, short_hash(job.asked.model_sha256)};
   const std::string pattern =
       job.asked.delivery.pattern.empty() ? pattern_() : job.asked.delivery.pattern;
   const std::string extension = extension_of(picture.file.media_type);

@@ -23,6 +23,8 @@ std::string sha256(Bytes data) {
   return hexadecimal(digest);
 }
 
+std::string short_hash(const std::string& sha256) { return sha256.substr(0, 10); }
+
 Result<std::string> sha256_file(const std::filesystem::path& path) {
   const auto file = MappedFile::open(path);
   if (!file) return file.error();

@@ -12,6 +12,9 @@ namespace safelight {
 /// SHA-256 as 64 lower-case hexadecimal digits.
 std::string sha256(Bytes data);
 
+/// The first ten digits, as SD WebUI shows a model's hash; of an empty hash none.
+std::string short_hash(const std::string& sha256);
+
 /// Of a whole file, through a memory map. Errors: kNotFound, kIo.
 Result<std::string> sha256_file(const std::filesystem::path& path);
 

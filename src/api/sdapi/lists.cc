@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/hash.h"
 #include "base/json.h"
 
 namespace safelight::api::sdapi {
@@ -130,7 +131,7 @@ json::object sd_model(const ModelInfo& model) {
   return {
       {"title", model.title()},
       {"model_name", model.name},
-      {"hash", hashed ? json::value(model.sha256.substr(0, 10)) : json::value()},
+      {"hash", hashed ? json::value(short_hash(model.sha256)) : json::value()},
       {"sha256", hashed ? json::value(model.sha256) : json::value()},
       {"filename", model.path.string()},
       {"type", format_of(model)},

@@ -7,6 +7,7 @@
 #include <ctime>
 
 #include "base/base64.h"
+#include "base/hash.h"
 
 namespace safelight::api::sdapi {
 namespace {
@@ -125,7 +126,7 @@ json::object info_of(const jobs::Job& job, const std::string& version) {
       {"restore_faces", false},
       {"face_restoration_model", nullptr},
       {"sd_model_name", request.model},
-      {"sd_model_hash", job.asked.model_sha256.substr(0, 10)},
+      {"sd_model_hash", short_hash(job.asked.model_sha256)},
       {"sd_vae_name", nullptr},
       {"sd_vae_hash", nullptr},
       {"seed_resize_from_w", or_none(request.seed_resize_from_w)},

@@ -21,6 +21,7 @@
 #include "app/verbs/verbs.h"
 #include "app/version.h"
 #include "base/file.h"
+#include "base/hash.h"
 #include "base/json.h"
 #include "base/log.h"
 #include "base/text.h"
@@ -154,7 +155,7 @@ std::string longest_infotext(request::Request request, const ModelEntry& model,
   request.seed = request.subseed = request::kMaxSeed;
   request.width = request.height = request::kMaxSide;
   request.model = model.name;
-  return request::to_infotext(request, std::string(kShortHash, '0'), program);
+  return request::to_infotext(request, short_hash(std::string(64, '0')), program);
 }
 
 Status run(const Options& options) {
@@ -182,7 +183,7 @@ Status run(const Options& options) {
   const auto find_model = [&](const std::string&) -> Result<studio::ModelFile> {
     const Result<std::string> hash = library->hashes.sha256(entry->path);
     if (!hash) return hash.error();
-    return studio::ModelFile{entry->path, entry->name, hash->substr(0, kShortHash), *hash};
+    return studio::ModelFile{entry->path, entry->name, short_hash(*hash), *hash};
   };
   const auto studio = studio::Studio::make(
       {.engine_options = *engine, .find_model = find_model, .version = program});

@@ -10,15 +10,13 @@
 #include "app/library.h"
 #include "app/verbs/model_files.h"
 #include "app/verbs/verbs.h"
+#include "base/hash.h"
 #include "weights/inspect.h"
 
 namespace safelight::app {
 namespace {
 
 namespace json = boost::json;
-
-// SD WebUI shows this many digits of a model's hash.
-constexpr size_t kShortHash = 10;
 
 struct Options {
   std::vector<std::string> models_dirs;
@@ -50,7 +48,7 @@ std::string to_text(const std::vector<Row>& rows) {
   for (const Row& row : rows) {
     const auto size = fmt::format("{:.1f} MiB", static_cast<double>(row.entry.size) / kMebibyte);
     text += line(row.entry.name, name_of(row.entry.kind), row.family, size,
-                 row.hash.empty() ? "-" : row.hash.substr(0, kShortHash), row.entry.path.string());
+                 row.hash.empty() ? "-" : short_hash(row.hash), row.entry.path.string());
   }
   return text;
 }

@@ -7,6 +7,7 @@
 #include "app/library.h"
 #include "app/verbs/verbs.h"
 #include "app/version.h"
+#include "base/hash.h"
 
 namespace safelight::app {
 namespace {
@@ -36,7 +37,7 @@ class ModelSource {
       library_.hashes = HashCache(library_.paths.cache / "hashes.json");
     const Result<std::string> hash = library_.hashes.sha256(entry->path);
     if (!hash) return hash.error();
-    return studio::ModelFile{entry->path, entry->name, hash->substr(0, kShortHash), *hash};
+    return studio::ModelFile{entry->path, entry->name, short_hash(*hash), *hash};
   }
 
  private:

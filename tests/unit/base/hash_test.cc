@@ -16,6 +16,11 @@ TEST(Hmac, GivesTheExamplesOfItsRfc) {
             "60e431591ee0b67f0d8a26aacbf5b77f8e0bc6213728c5140546040f0ee37f54");
 }
 
+TEST(ShortHash, IsTheBeginningOfAHash) {
+  EXPECT_EQ(short_hash("0123456789abcdef"), "0123456789");
+  EXPECT_EQ(short_hash(""), "");
+}
+
 TEST(EqualSecrets, ComparesWholeTexts) {
   EXPECT_TRUE(equal_secrets("secret", "secret"));
   EXPECT_FALSE(equal_secrets("secret", "secreT"));
