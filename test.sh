@@ -51,7 +51,7 @@ run_tests() {
   ctest --test-dir "build/$preset" --output-on-failure --no-tests=error -j "$(nproc)" "$@"
 }
 
-check_speed() { build release bench_sd15 && bench/speed_check.sh; }
+check_speed() { build release bench_sd && bench/speed_check.sh; }
 
 require_packages build test fuzz
 

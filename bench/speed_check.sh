@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Fails when a step of SD 1.5 has become 15 % slower, against oneDNN's own rate on the same products in the same run,
 # than bench/speed_on_file.json tells for this instruction set. Takes less than a minute, and needs
-# ninja -C build/release bench_sd15. docs/speed.md tells more.
+# ninja -C build/release bench_sd. docs/speed.md tells more.
 #   bench/speed_check.sh            checks the processor's own instruction set and precision
 #   bench/speed_check.sh --all      checks every instruction set that the processor has
 #   bench/speed_check.sh --record   measures them all anew and writes the file: on a quiet machine only
@@ -26,7 +26,7 @@ has() { grep -qw "$1" /proc/cpuinfo; }
 
 # run ACTION [ISA PRECISION SIZE]
 run() {
-  SAFELIGHT_MAX_ISA=${2:-} build/release/bench/bench_sd15 "$1" "$file" --no-guidance --repeats "$rounds" \
+  SAFELIGHT_MAX_ISA=${2:-} build/release/bench/bench_sd "$1" "$file" --no-guidance --repeats "$rounds" \
     --precision "${3:-auto}" --size "${4:-512x512}" --threads "$threads" --choices "$choices"
 }
 

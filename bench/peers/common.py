@@ -1,4 +1,4 @@
-"""What the scripts of this folder share: options, timing, peak memory, and a JSON file with the fields of bench_sd15's."""
+"""What the scripts of this folder share: options, timing, peak memory, and a JSON file with the fields of bench_sd's."""
 
 import argparse
 import json

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Times Safelight and its peers on the same work in the same run, and writes the table of docs/speed.md.
 
-    ninja -C build/release bench_sd15
+    ninja -C build/release bench_sd
     bench/peers/run.py --prepare
     bench/peers/run.py --precision bf16 --isa native --rounds 3
 
@@ -156,7 +156,7 @@ def parse_args():
     parser.add_argument("--size", type=int, default=512)
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     parser.add_argument("--programs", nargs="+", default=None, help="safelight, openvino, eager, compile, sdcpp; default: all")
-    parser.add_argument("--bench", type=pathlib.Path, default=ROOT / "build/release/bench/bench_sd15")
+    parser.add_argument("--bench", type=pathlib.Path, default=ROOT / "build/release/bench/bench_sd")
     parser.add_argument("--prepare", action="store_true", help="only run each program once")
     parser.add_argument("--json", type=pathlib.Path, help="write what every program reported to this file")
     parser.add_argument("--page", type=pathlib.Path, help="the page whose marked part gets the table, as docs/speed.md")

@@ -3,7 +3,7 @@
 
   measure.py BUILD_FOLDER MODEL [--steps 12] [--record FILE]
 
-MODEL is an SD 1.5 checkpoint with random weights, as bench_sd15 writes it. Prints one JSON object. Standard library only.
+MODEL is an SD 1.5 checkpoint with random weights, as bench_sd writes it. Prints one JSON object. Standard library only.
 """
 
 import argparse

@@ -63,6 +63,7 @@ struct FileReport {
   FileFormat format = FileFormat::kSafetensors;
   FileKind kind = FileKind::kUnknown;
   Family family = Family::kUnknown;
+  std::string model;  ///< "SDXL inpainting": filled by who knows the family's variants
   Dialect dialect = Dialect::kUnknown;
   ComponentReport total;  ///< Over the whole file; its name is "total".
   std::vector<ComponentReport> components;

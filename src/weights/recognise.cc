@@ -100,8 +100,8 @@ const Signature* find_signature(const Scope& all) {
 }
 
 /// The family of a UNet: SDXL adds a vector of pooled text and sizes (6 or, in the refiner, 5
-/// numbers of 256 channels and 1280 of text); SD 2 has linear layers where SD 1 has 1x1
-/// convolutions.
+/// numbers of 256 channels and 1280 of text). SD 1 and 2 differ by the width of the text that they
+/// read and, in a UNet of no published width, by 1x1 convolutions where SD 2 has linear layers.
 Family unet_family(const Scope& unet) {
   const TensorView* added = unet.find("label_emb.0.0.weight");
   if (added == nullptr) added = unet.find("add_embedding.linear_1.weight");
@@ -117,6 +117,9 @@ Family unet_family(const Scope& unet) {
   }
   const TensorView* projection = unet.first_ending(".proj_in.weight");
   if (projection == nullptr) return Family::kUnknown;
+  const int64_t context = dimension(unet.first_ending(".attn2.to_k.weight"), 1);
+  if (context == 768) return Family::kSd1;
+  if (context == 1024) return Family::kSd2;
   return projection->shape.size() == 4 ? Family::kSd1 : Family::kSd2;
 }
 

@@ -96,6 +96,7 @@ std::string to_text(const FileReport& report) {
   line("format", name_of(report.format));
   line("kind", name_of(report.kind));
   line("family", name_of(report.family));
+  if (!report.model.empty()) line("model", report.model);
   line("names", name_of(report.dialect));
   text += "components\n";
   for (const ComponentReport& component : report.components) append_component(text, component);
@@ -128,6 +129,7 @@ json::object to_json(const FileReport& report) {
                          {"total", component_json(report.total)},
                          {"components", std::move(components)},
                          {"metadata", std::move(metadata)}};
+  if (!report.model.empty()) object["model"] = report.model;
   if (!report.tensors.empty()) {
     json::array& list = object["tensors"].emplace_array();
     for (const TensorReport& tensor : report.tensors) list.push_back(tensor_json(tensor));

@@ -7,6 +7,8 @@
 #include "app/library.h"
 #include "app/verbs/model_files.h"
 #include "app/verbs/verbs.h"
+#include "models/stable_diffusion/stable_diffusion.h"
+#include "weights/open_weights.h"
 
 namespace safelight::app {
 namespace {
@@ -28,13 +30,15 @@ Result<ModelHashes> hashes_of(const Options& options) {
 }
 
 Status run(const Options& options) {
-  const Result<weights::FileReport> report =
-      weights::inspect(options.file, {.list_tensors = options.tensors});
-  if (!report) return report.error();
+  const Result<weights::TensorIndex> index = weights::open_weights(options.file);
+  if (!index) return index.error();
+  weights::FileReport report = weights::inspect(*index, {.list_tensors = options.tensors});
+  report.path = options.file;
+  report.model = models::stable_diffusion::describe(*index);
   const Result<ModelHashes> hashes = hashes_of(options);
   if (!hashes) return hashes.error();
-  if (!options.json) return print_out(weights::to_text(*report) + hashes_text(*hashes));
-  boost::json::object object = weights::to_json(*report);
+  if (!options.json) return print_out(weights::to_text(report) + hashes_text(*hashes));
+  boost::json::object object = weights::to_json(report);
   if (!hashes->sha256.empty()) object["hashes"] = hashes_json(*hashes);
   return print_out(boost::json::serialize(object) + "\n");
 }

@@ -11,6 +11,7 @@ using Network = NetworkNames::Network;
 
 constexpr float kScaleOfSdxl = 0.13025F;  // of latents
 constexpr int64_t kLayersOfH = 24;        // OpenCLIP-H's text encoder
+constexpr int64_t kWidthOfBigG = 1280;    // of OpenCLIP-bigG's states and pooled text
 
 /// A text encoder that is there, and its names.
 struct FoundText {
@@ -193,6 +194,27 @@ Result<Bound<NetworkType>> bind_network(const weights::TensorIndex& index,
 bool matches(const weights::TensorIndex& index) {
   const auto unet = NetworkNames::detect(index, Network::kUnet);
   return unet && has_cross_attention(Probe(index, *unet));
+}
+
+std::string describe(const weights::TensorIndex& index) {
+  const auto names = NetworkNames::detect(index, Network::kUnet);
+  if (!names) {
+    weights::TensorIndex named;
+    const bool alone =
+        index.contains("conv_in.weight") || index.contains("input_blocks.0.0.weight");
+    if (!alone || !named.merge(index, "unet.")) return "";
+    return describe(named);
+  }
+  const auto unet = probe_unet(Probe(index, *names));
+  if (!unet) return "";
+  Config config;
+  config.unet = *unet;
+  // bigG's pooled text is as wide as its states; a refiner reads it alone.
+  if (unet->vector > 0) config.facts = (unet->vector - kWidthOfBigG) / Config::kFactSize;
+  std::string text = variant_name(config);
+  if (told_prediction(index) == Prediction::kVelocity) text += ", v-prediction";
+  if (told_zero_terminal_snr(index)) text += ", zero terminal SNR";
+  return text;
 }
 
 int64_t own_side(const weights::TensorIndex& index) {

@@ -72,6 +72,11 @@ struct Model {
 /// blocks with cross-attention.
 bool matches(const weights::TensorIndex& index);
 
+/// What people call a checkpoint or a UNet alone (also without any prefix), and what is particular
+/// about it: "SDXL inpainting", "Stable Diffusion 2.x, v-prediction"; empty for what is not of this
+/// family.
+std::string describe(const weights::TensorIndex& index);
+
 /// The side in pixels of the pictures that a checkpoint was made for; it matches().
 int64_t own_side(const weights::TensorIndex& index);
 

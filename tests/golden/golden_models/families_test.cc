@@ -2,6 +2,7 @@
 // on tiny random checkpoints (tools/reference/record_families.py).
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <set>
 
 #include "diffusion/guidance.h"
@@ -9,9 +10,10 @@
 #include "golden/golden_models/random_checkpoint.h"
 #include "models/stable_diffusion/stable_diffusion.h"
 #include "pipelines/registry.h"
+#include "support/random_tensor.h"
 #include "support/temporary_folder.h"
+#include "weights/convert.h"
 #include "weights/open_weights.h"
-#include "weights/save_weights.h"
 
 namespace safelight {
 namespace {
@@ -196,6 +198,78 @@ TEST_P(FamilyGolden, ARunEqualsTheReference) {
   const auto image = (*model)->decode(*latents, nullptr);
   ASSERT_TRUE(image.ok());
   EXPECT_LE(nmse(*image, checkpoint_.recorded("run.image")), run_limit);
+}
+
+/// The checkpoint with its networks as they come from files of their own, each in another dialect,
+/// binds to the same weights.
+TEST(FamilyParts, OfSeveralDialectsBindToTheSameWeights) {
+  const test::TemporaryFolder original, diffusers;
+  const RandomCheckpoint checkpoint("sdxl", "families");
+  const auto whole = *weights::open_weights(checkpoint.write(original.path(), Dialect::kOriginal));
+  const auto folder =
+      *weights::open_weights(checkpoint.write(diffusers.path(), Dialect::kOlderDiffusers));
+  weights::TensorIndex mixed;
+  const auto take = [&](const weights::TensorIndex& from, const std::string& prefix,
+                        const std::string& renamed) {
+    for (const auto& [name, tensor] : from) {
+      if (!name.starts_with(prefix)) continue;
+      ASSERT_TRUE(mixed.add(renamed + name.substr(prefix.size()), tensor, "part"));
+    }
+  };
+  take(whole, "model.diffusion_model.", "unet.");                    // LDM's names
+  take(folder, "vae.", "vae.");                                      // diffusers'
+  take(folder, "text_encoder.", "text_encoder.");                    // transformers'
+  take(whole, "conditioner.embedders.1.model.", "text_encoder_2.");  // OpenCLIP's
+  const auto got = models::stable_diffusion::bind(mixed),
+             want = models::stable_diffusion::bind(whole);
+  ASSERT_TRUE(got.ok()) << got.error().message;
+  ASSERT_TRUE(want.ok());
+  const auto compare = [](const auto& a, const auto& b) {
+    auto network = a.network;
+    for (const weights::Param& param : nn::name_params(network, "")) {
+      EXPECT_EQ(weights::to_tensor(a.weights.at(param.name)).data,
+                weights::to_tensor(b.weights.at(param.name)).data)
+          << param.name;
+    }
+  };
+  compare(got->unet, want->unet);
+  compare(got->autoencoder, want->autoencoder);
+  ASSERT_EQ(got->text.size(), 2U);
+  compare(got->text[0], want->text[0]);
+  compare(got->text[1], want->text[1]);
+}
+
+/// SDXL's VAE overflows in float16, whose largest number is 65504: its features grow beyond that.
+/// Ours stays right in bf16 where the features are far larger.
+TEST(FamilyVae, ActivationsBeyondFloat16StayRight) {
+  const test::TemporaryFolder folder;
+  auto index = *weights::open_weights(
+      RandomCheckpoint("sdxl", "families").write(folder.path(), Dialect::kOriginal));
+  for (const char* part : {"weight", "bias"}) {
+    const std::string name = std::string("first_stage_model.decoder.conv_in.") + part;
+    Tensor large = weights::to_tensor(*index.find(name));
+    for (float& value : large.data) value *= 0x1p20F;
+    index.replace(name, weights::view_of(std::move(large)));
+  }
+  const auto model = models::stable_diffusion::bind(index);
+  ASSERT_TRUE(model.ok()) << model.error().message;
+  const Tensor latent = testing::random_tensor({1, 4, 8, 8}, 3);
+  std::vector<Tensor> images;
+  for (const Precision precision : {Precision::kF32, Precision::kBF16}) {
+    auto engine = std::move(*engine::make_engine("cpu", {.precision = precision, .threads = 2}));
+    Graph g;
+    model->autoencoder.network.decode(g, g.input("latent", latent.shape, Numerics::kF32));
+    for (const graph::NamedValue& tap : std::vector<graph::NamedValue>(g.taps())) {
+      if (tap.name == "vae.decoded" || tap.name == "vae.decoder.mid") g.output(tap.name, tap.value);
+    }
+    auto executable = engine->compile(g, engine->load(model->autoencoder.weights));
+    ASSERT_TRUE(executable.ok());
+    auto outputs = *engine::run_once(**executable, {&latent}, 2);
+    const Tensor& middle = outputs[0];
+    EXPECT_GT(*std::max_element(middle.begin(), middle.end()), 10 * 65504.0F);
+    images.push_back(std::move(outputs[1]));
+  }
+  EXPECT_LE(nmse(images[1], images[0]), kLimitBF16);
 }
 
 std::vector<Setup> setups() {

@@ -76,5 +76,42 @@ TEST(Quantized, AGgufOfQ8_0ComputesWhatItsDequantizedWeightsDo) {
   }
 }
 
+/// SDXL's form: the projections of OpenCLIP's attention are rows of one quantized tensor.
+TEST(Quantized, SdxlInQ8_0ComputesWhatItsDequantizedWeightsDo) {
+  const test::TemporaryFolder folder;
+  const auto exact = testing::RandomCheckpoint("sdxl", "families")
+                         .write(folder.path(), testing::Dialect::kOriginal);
+  const auto quantized = folder.path() / "q8_0.gguf", plain = folder.path() / "f32.safetensors";
+  ASSERT_TRUE(weights::save_weights(*weights::open_weights(exact), quantized,
+                                    {.format = FileFormat::kGguf, .precision = graph::DType::kQ8_0})
+                  .ok());
+  const auto index = weights::open_weights(quantized);
+  ASSERT_TRUE(index.ok());
+  EXPECT_EQ(index->find("conditioner.embedders.1.model.transformer.resblocks.0.attn.in_proj_weight")
+                ->dtype,
+            graph::DType::kQ8_0);
+  ASSERT_TRUE(weights::save_weights(*index, plain, {.precision = graph::DType::kF32}).ok());
+  const Tensor x = testing::random_tensor({1, 4, 8, 6}, 3);
+  text::TokenChunk chunk;
+  chunk.tokens[1] = 320;
+  std::vector<std::vector<Tensor>> outputs;
+  for (const auto& path : {quantized, plain, exact}) {
+    auto engine = std::move(
+        *engine::make_engine("cpu", {.precision = engine::Precision::kF32, .threads = 2}));
+    auto model = pipelines::load_model(*engine, path);
+    ASSERT_TRUE(model.ok()) << model.error().message;
+    const auto text = (*model)->encode({chunk}, {.facts = {.original_width = 64}}, nullptr);
+    ASSERT_TRUE(text.ok());
+    auto predictor = (*model)->predictor({&*text}, 8, 6, {}, nullptr);
+    ASSERT_TRUE(predictor.ok());
+    outputs.push_back({text->context, text->vector, *(**predictor)(x, 487.25, nullptr)});
+  }
+  for (size_t i = 0; i < 3; ++i) {
+    EXPECT_LE(nmse(outputs[0][i], outputs[1][i]), 1e-10) << i;
+    EXPECT_LE(nmse(outputs[0][i], outputs[2][i]), 1e-2) << i;
+    EXPECT_GT(nmse(outputs[0][i], outputs[2][i]), 1e-9) << i;
+  }
+}
+
 }  // namespace
 }  // namespace safelight

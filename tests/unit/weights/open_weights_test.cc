@@ -221,7 +221,7 @@ TEST_F(DiffusersFolder, JoinsItsComponents) {
   EXPECT_EQ(only_value(*index, "vae.x"), 2);
   EXPECT_EQ(only_value(*index, "text_encoder.x"), 3);
   EXPECT_EQ(index->source_file("vae.x"), "vae/v.fp16.safetensors");
-  EXPECT_EQ(index->configs.size(), 4u);
+  EXPECT_EQ(index->configs.size(), 5u);  // with the scheduler's
   EXPECT_EQ(index->configs.at("unet").at("name").as_string(), "unet");
   EXPECT_EQ(index->configs.at("").at("_class_name").as_string(), "StableDiffusionPipeline");
 }

@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "bench/peaks.h"
-#include "bench/sd15/model.h"
+#include "bench/sd/model.h"
 
 namespace safelight::bench {
 

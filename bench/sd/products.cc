@@ -1,4 +1,4 @@
-#include "bench/sd15/products.h"
+#include "bench/sd/products.h"
 
 #include <algorithm>
 

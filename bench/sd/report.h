@@ -5,7 +5,7 @@
 #include <string>
 
 #include "bench/peaks.h"
-#include "bench/sd15/model.h"
+#include "bench/sd/model.h"
 
 namespace safelight::bench {
 

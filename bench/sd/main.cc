@@ -1,6 +1,6 @@
-// Speed of Stable Diffusion 1.5 at full size, with random weights: one step of the denoiser with
-// guidance, and the decoder. docs/speed.md tells how to measure.
-//   ninja -C build/release bench_sd15 && build/release/bench/bench_sd15
+// Speed of Stable Diffusion 1.5 or SDXL at full size, with random weights: one step of the denoiser
+// with guidance, and the decoder. docs/speed.md tells how to measure.
+//   ninja -C build/release bench_sd && build/release/bench/bench_sd
 // SAFELIGHT_MAX_ISA limits the instruction set.
 #include <fmt/format.h>
 
@@ -9,27 +9,29 @@
 #include <boost/json/serialize.hpp>
 #include <chrono>
 #include <functional>
+#include <optional>
 #include <string>
 
 #include "app/thread_settings.h"
 #include "base/file.h"
-#include "bench/sd15/onednn_rate.h"
-#include "bench/sd15/process.h"
-#include "bench/sd15/random_weights.h"
-#include "bench/sd15/report.h"
-#include "bench/sd15/scaling.h"
-#include "bench/sd15/speed_check.h"
-#include "bench/sd15/stopping.h"
+#include "base/text.h"
+#include "bench/sd/onednn_rate.h"
+#include "bench/sd/process.h"
+#include "bench/sd/random_weights.h"
+#include "bench/sd/report.h"
+#include "bench/sd/scaling.h"
+#include "bench/sd/speed_check.h"
+#include "bench/sd/stopping.h"
 
 namespace safelight::bench {
 namespace {
 
 struct Options {
-  std::string weights;
+  std::string weights, family = families().front().name;
   bool bf16_file = false;
   std::string precision = "auto";
   int threads = 0;
-  std::string size = "512x512";
+  std::string size;
   Workload workload;
   std::string only = "all";
   int repeats = 5;
@@ -40,15 +42,24 @@ struct Options {
   std::string json;
   std::string choices = std::filesystem::path(SAFELIGHT_BUILD_DIR) / "bench" / "choices.json";
   std::vector<std::string> methods;
+  std::string max_memory;
 };
 
 void add_options(CLI::App& app, Options& options) {
-  app.add_option("--weights", options.weights,
-                 "A checkpoint of SD 1.5's sizes; written with random weights where it is missing");
+  std::vector<std::string> names;
+  for (const Family& family : families()) names.push_back(family.name);
+  app.add_option("--family", options.family, "sd15 or sdxl")->check(CLI::IsMember(names));
+  app.add_option(
+      "--weights", options.weights,
+      "A checkpoint of the family's sizes; written with random weights where it is missing");
   app.add_flag("--bf16-file", options.bf16_file, "Write random weights in bf16 instead of fp16");
   app.add_option("--precision", options.precision, "auto, f32, bf16");
   app.add_option("--threads", options.threads, "0: one for each processor");
-  app.add_option("--size", options.size, "Pixels, WIDTHxHEIGHT");
+  app.add_option("--size", options.size,
+                 "Pixels, WIDTHxHEIGHT; the family's own where none is given");
+  app.add_option(
+      "--max-memory", options.max_memory,
+      "Bytes for packed weights and working memory, as 6G; what is free where none is given");
   app.add_option("--batch", options.workload.batch, "Pictures drawn at once")
       ->check(CLI::Range(1, 64));
   app.add_option("--only", options.only, "step, decode or all")
@@ -78,6 +89,11 @@ void add_options(CLI::App& app, Options& options) {
 Status read_size(Options& options) {
   char rest = 0;
   Workload& workload = options.workload;
+  for (const Family& family : families()) {
+    if (family.name == options.family) workload.family = &family;
+  }
+  workload.width = workload.height = workload.family->config.side;
+  if (options.size.empty()) return {};
   if (std::sscanf(options.size.c_str(), "%ldx%ld%c", &workload.width, &workload.height, &rest) !=
           2 ||
       workload.width < 64 || workload.height < 64 || workload.width % 64 != 0 ||
@@ -91,7 +107,8 @@ Status read_size(Options& options) {
 std::filesystem::path weights_path(const Options& options) {
   if (!options.weights.empty()) return options.weights;
   return std::filesystem::path(SAFELIGHT_BUILD_DIR) / "bench" /
-         (options.bf16_file ? "sd15-random-bf16.safetensors" : "sd15-random-fp16.safetensors");
+         fmt::format("{}-random-{}.safetensors", options.family,
+                     options.bf16_file ? "bf16" : "fp16");
 }
 
 /// Seconds that it took to write the weights, if they were missing.
@@ -101,7 +118,7 @@ Result<double> provide_weights(const Options& options) {
   if (std::filesystem::exists(path, ignored)) return 0.0;
   const double begin = seconds_since_start();
   const graph::DType dtype = options.bf16_file ? graph::DType::kBF16 : graph::DType::kF16;
-  if (Status written = write_random_weights(path, sd15_config(), dtype); !written)
+  if (Status written = write_random_weights(path, options.workload.family->config, dtype); !written)
     return written.error();
   const double taken = seconds_since_start() - begin;
   fmt::print("wrote random weights to {} in {:.1f} s\n", path.string(), taken);
@@ -150,8 +167,15 @@ Status measure(const Options& options, double not_counted, Model& model, Report&
 Result<std::unique_ptr<Model>> open_model(const Options& options, int threads) {
   const auto precision = engine::find_precision(options.precision);
   if (!precision) return precision.error();
+  const auto max_memory =
+      options.max_memory.empty() ? std::optional<uint64_t>(0) : parse_bytes(options.max_memory);
+  if (!max_memory) {
+    return Error{ErrorCode::kInvalidArgument,
+                 fmt::format("--max-memory is '{}'; bytes are needed, as 6G", options.max_memory)};
+  }
   return Model::open(weights_path(options), {.precision = *precision,
                                              .threads = threads,
+                                             .max_memory = *max_memory,
                                              .profile = true,
                                              .choices_file = options.choices,
                                              .product_methods = options.methods});
@@ -174,9 +198,10 @@ Status run_scaling(const Options& options, Model& model, Report report) {
   object["scaling"] = to_json(*scaling, bf16);
   if (Status written = write_json(options, object); !written) return written;
   if (options.svg.empty()) return {};
-  const std::string title = fmt::format(
-      "Stable Diffusion 1.5, {}, {} threads, {}, {}", report.device.name, report.device.threads,
-      report.device.features, engine::precision_name(report.device.precision));
+  const std::string title =
+      fmt::format("{}, {}, {} threads, {}, {}", options.workload.family->label, report.device.name,
+                  report.device.threads, report.device.features,
+                  engine::precision_name(report.device.precision));
   return write_file_atomically(options.svg, to_svg(*scaling, bf16, title));
 }
 
@@ -244,11 +269,11 @@ Status run(Options& options) {
 int main(int argc, char** argv) {
   using namespace safelight;
   app::spin_briefly(argv);
-  CLI::App app("Times Stable Diffusion 1.5 at full size");
+  CLI::App app("Times Stable Diffusion 1.5 or SDXL at full size");
   bench::Options options;
   bench::add_options(app, options);
   CLI11_PARSE(app, argc, argv);
   const Status done = bench::run(options);
-  if (!done) fmt::print(stderr, "bench_sd15: {}\n", done.error().message);
+  if (!done) fmt::print(stderr, "bench_sd: {}\n", done.error().message);
   return done ? 0 : error_info(done.error().code).exit_status;
 }

@@ -1,7 +1,8 @@
-#include "bench/sd15/random_weights.h"
+#include "bench/sd/random_weights.h"
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
 #include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
@@ -10,8 +11,10 @@
 #include <cmath>
 #include <cstring>
 #include <fstream>
+#include <map>
 #include <vector>
 
+#include "models/names/open_clip_names.h"
 #include "nn/module.h"
 
 namespace safelight::bench {
@@ -66,7 +69,7 @@ struct Distribution {
 };
 
 Distribution distribution_of(const Param& param) {
-  if (param.name.ends_with(".bias")) return {0, 0.02};
+  if (param.name.ends_with("bias")) return {0, 0.02};
   if (param.shape.size() == 1) return {1, 0.05};
   if (param.name.find("embedding") != std::string::npos) return {0, 0.02};
   int64_t fan_in = 1;
@@ -74,15 +77,39 @@ Distribution distribution_of(const Param& param) {
   return {0, 1 / std::sqrt(static_cast<double>(fan_in))};
 }
 
+using models::stable_diffusion::TextConfig;
+
+/// The params of a text encoder as original files have them: OpenCLIP's in its own names and forms.
+std::vector<Param> text_params(const TextConfig& config, const std::string& prefix) {
+  models::clip::TextEncoder text(config.network);
+  std::vector<Param> params = nn::name_params(text, "");
+  std::map<std::string, std::vector<int64_t>> shapes;
+  for (const Param& param : params) {
+    weights::TensorPlace place = config.zero_padding ? models::names::open_clip_place(param.name)
+                                                     : weights::TensorPlace(param.name);
+    std::vector<int64_t> shape = param.shape;
+    shape[0] *= place.parts;
+    if (place.transposed) std::reverse(shape.begin(), shape.end());
+    shapes.emplace(prefix + place.name, std::move(shape));
+  }
+  params.clear();
+  for (auto& [name, shape] : shapes) params.push_back({name, std::move(shape)});
+  return params;
+}
+
 std::vector<Param> all_params(const models::stable_diffusion::Config& config) {
-  models::clip::TextEncoder text(config.text.front().network);
   models::unet::UNet unet(config.unet);
   models::autoencoder_kl::AutoencoderKL autoencoder(config.autoencoder);
-  std::vector<Param> params = nn::name_params(text, "cond_stage_model.transformer.text_model");
-  for (const auto& more : {nn::name_params(autoencoder, "first_stage_model"),
-                           nn::name_params(unet, "model.diffusion_model")}) {
+  const bool two = config.text.size() > 1;
+  std::vector<Param> params =
+      text_params(config.text[0], two ? "conditioner.embedders.0.transformer.text_model."
+                                      : "cond_stage_model.transformer.text_model.");
+  const auto add = [&](const std::vector<Param>& more) {
     params.insert(params.end(), more.begin(), more.end());
-  }
+  };
+  if (two) add(text_params(config.text[1], "conditioner.embedders.1.model."));
+  add(nn::name_params(autoencoder, "first_stage_model"));
+  add(nn::name_params(unet, "model.diffusion_model"));
   return params;
 }
 
@@ -106,13 +133,47 @@ std::string header_of(const std::vector<Param>& params, graph::DType dtype) {
 
 }  // namespace
 
+namespace {
+
+using models::unet::Config;
+
 models::stable_diffusion::Config sd15_config() {
-  using models::unet::Config;
   models::stable_diffusion::Config config;
   config.text.emplace_back();
   config.unet.levels = {Config::level(320, 2, 1), Config::level(640, 2, 1),
                         Config::level(1280, 2, 1), Config::level(1280, 2, 0)};
   return config;
+}
+
+models::stable_diffusion::Config sdxl_config() {
+  models::stable_diffusion::Config config;
+  TextConfig clip_l, big_g;
+  clip_l.last_but_one = big_g.last_but_one = big_g.zero_padding = true;
+  big_g.network = {.size = 1280,
+                   .layers = 32,
+                   .heads = 20,
+                   .intermediate = 5120,
+                   .quick_gelu = false,
+                   .pooled = 1280};
+  config.text = {clip_l, big_g};
+  config.facts = models::stable_diffusion::Config::kFactsOfBase;
+  config.unet.levels = {Config::level(320, 2, 0), Config::level(640, 2, 2),
+                        Config::level(1280, 2, 10)};
+  config.unet.middle_depth = 10;
+  config.unet.context = 2048;
+  config.unet.vector = 2816;
+  config.unet.head_size = 64;
+  config.autoencoder.scale = 0.13025F;
+  config.side = 1024;
+  return config;
+}
+
+}  // namespace
+
+const std::vector<Family>& families() {
+  static const std::vector<Family> all{{"sd15", "Stable Diffusion 1.5", sd15_config()},
+                                       {"sdxl", "SDXL", sdxl_config()}};
+  return all;
 }
 
 Status write_random_weights(const std::filesystem::path& path,

@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-#include "bench/sd15/products.h"
+#include "bench/sd/products.h"
 
 namespace safelight::bench {
 

@@ -1,4 +1,4 @@
-#include "bench/sd15/speed_check.h"
+#include "bench/sd/speed_check.h"
 
 #include <fmt/ranges.h>
 
@@ -10,7 +10,7 @@
 #include "app/version.h"
 #include "base/file.h"
 #include "base/json.h"
-#include "bench/sd15/onednn_rate.h"
+#include "bench/sd/onednn_rate.h"
 
 namespace safelight::bench {
 namespace {
@@ -116,7 +116,7 @@ Status check_speed(Model& model, const Workload& workload, const SharesOnFile& o
   }
   return Error{ErrorCode::kInternal,
                "a step has become slower against oneDNN's own rate, measured twice:" + seen +
-                   "\nbench_sd15 --onednn --layers 40 tells which layers"};
+                   "\nbench_sd --onednn --layers 40 tells which layers"};
 }
 
 }  // namespace safelight::bench

@@ -1,4 +1,4 @@
-#include "bench/sd15/report.h"
+#include "bench/sd/report.h"
 
 #include <fmt/format.h>
 #include <oneapi/dnnl/dnnl.h>

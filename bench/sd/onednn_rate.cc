@@ -1,4 +1,4 @@
-#include "bench/sd15/onednn_rate.h"
+#include "bench/sd/onednn_rate.h"
 
 #include <fmt/format.h>
 

@@ -1,4 +1,4 @@
-#include "bench/sd15/model.h"
+#include "bench/sd/model.h"
 
 #include <algorithm>
 #include <chrono>
@@ -6,9 +6,8 @@
 #include <functional>
 
 #include "base/random.h"
-#include "bench/sd15/process.h"
-#include "bench/sd15/products.h"
-#include "bench/sd15/random_weights.h"
+#include "bench/sd/process.h"
+#include "bench/sd/products.h"
 #include "models/stable_diffusion/graphs.h"
 #include "nn/module.h"
 #include "pipelines/stable_diffusion_model.h"
@@ -58,7 +57,7 @@ Result<Timing> time_runs(engine::Engine& engine, int repeats, const std::functio
 }  // namespace
 
 graph::Graph step_graph(const Workload& workload) {
-  models::unet::UNet unet(sd15_config().unet);
+  models::unet::UNet unet(workload.family->config.unet);
   nn::name_params(unet, "");
   graph::Graph graph;
   models::stable_diffusion::build_denoiser(graph, unet, workload.denoised(),
@@ -68,7 +67,7 @@ graph::Graph step_graph(const Workload& workload) {
 }
 
 graph::Graph decode_graph(const Workload& workload) {
-  models::autoencoder_kl::AutoencoderKL autoencoder(sd15_config().autoencoder);
+  models::autoencoder_kl::AutoencoderKL autoencoder(workload.family->config.autoencoder);
   nn::name_params(autoencoder, "");
   graph::Graph graph;
   models::stable_diffusion::build_decoder(graph, autoencoder, 1, workload.height / kFactor,
@@ -102,7 +101,12 @@ Status Model::prepare(const Workload& workload) {
   text::TokenChunk prompt;
   for (size_t i = 1; i <= 20; ++i) prompt.tokens[i] = static_cast<int32_t>(1000 * i);
   for (const bool negative : {false, true}) {
-    auto encoded = model_->encode({negative ? text::TokenChunk() : prompt}, {}, nullptr);
+    const pipelines::EncodeOptions options{.negative = negative,
+                                           .facts = {.original_width = workload.width,
+                                                     .original_height = workload.height,
+                                                     .target_width = workload.width,
+                                                     .target_height = workload.height}};
+    auto encoded = model_->encode({negative ? text::TokenChunk() : prompt}, options, nullptr);
     if (!encoded) return encoded.error();
     (negative ? negative_ : prompt_) = std::move(*encoded);
   }
@@ -123,7 +127,7 @@ Status Model::step(const engine::StopFlag* stop) {
 
 Status Model::decode(const Workload& workload, const engine::StopFlag* stop) {
   Tensor latents = random_latents(1, workload);
-  for (float& value : latents.data) value *= models::autoencoder_kl::Config().scale;
+  for (float& value : latents.data) value *= workload.family->config.autoencoder.scale;
   return check_finite(model_->decode(latents, stop), "decoder");
 }
 

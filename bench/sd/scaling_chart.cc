@@ -4,7 +4,7 @@
 #include <cmath>
 #include <tuple>
 
-#include "bench/sd15/scaling.h"
+#include "bench/sd/scaling.h"
 
 namespace safelight::bench {
 namespace {

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "bench/sd/random_weights.h"
 #include "engine/engine.h"
 #include "pipelines/latent_model.h"
 
@@ -15,6 +16,7 @@ namespace safelight::bench {
 struct Workload {
   int64_t width = 512, height = 512, batch = 1;
   bool guidance = true;  ///< the denoiser sees each picture with the prompt and without
+  const Family* family = &families().front();
 
   int64_t denoised() const { return guidance ? 2 * batch : batch; }
 };
@@ -36,7 +38,7 @@ struct Timing {
   double rate() const { return flops / median(); }  ///< in FLOP/s
 };
 
-/// Stable Diffusion 1.5 as the program runs it: one step of the denoiser for a prompt
+/// A model as the program runs it: one step of the denoiser for a prompt
 /// of one chunk, and the decoder for one picture.
 class Model {
  public:

@@ -1,4 +1,4 @@
-#include "bench/sd15/process.h"
+#include "bench/sd/process.h"
 
 #include <ctime>
 #include <fstream>

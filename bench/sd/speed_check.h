@@ -5,7 +5,7 @@
 #include <string>
 
 #include "base/result.h"
-#include "bench/sd15/model.h"
+#include "bench/sd/model.h"
 
 namespace safelight::bench {
 

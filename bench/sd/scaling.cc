@@ -1,4 +1,4 @@
-#include "bench/sd15/scaling.h"
+#include "bench/sd/scaling.h"
 
 #include <fmt/format.h>
 

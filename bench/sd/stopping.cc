@@ -1,4 +1,4 @@
-#include "bench/sd15/stopping.h"
+#include "bench/sd/stopping.h"
 
 #include <chrono>
 #include <thread>

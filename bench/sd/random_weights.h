@@ -1,6 +1,8 @@
 #pragma once
 
 #include <filesystem>
+#include <string>
+#include <vector>
 
 #include "base/result.h"
 #include "graph/dtype.h"
@@ -8,8 +10,15 @@
 
 namespace safelight::bench {
 
-/// The sizes of Stable Diffusion 1.5.
-models::stable_diffusion::Config sd15_config();
+/// A published model whose speed is measured.
+struct Family {
+  std::string name;   ///< of the command line and of files: "sd15", "sdxl"
+  std::string label;  ///< for people
+  models::stable_diffusion::Config config;
+};
+
+/// The families that are known; the first is the default.
+const std::vector<Family>& families();
 
 /// Writes a checkpoint of those sizes with normally distributed weights, the same at each call: one
 /// safetensors file under the names of the first release. Deviations of 1 / sqrt(fan-in) and norm
