@@ -27,6 +27,11 @@ struct CrossAttention {
   CrossAttention(int64_t size, int64_t context, int64_t heads);
   KeyValue keys(Graph& graph, Value context) const;                     ///< [B, T, context]
   Value operator()(Graph& graph, Value x, const KeyValue& keys) const;  ///< [B, N, size] -> same
+  /// As if each token attended to itself alone: [B, N, size] -> same
+  Value identity(Graph& graph, Value x) const;
+  /// The attention that each of T keys gets from N tokens together, in the mean of the heads:
+  /// [B, N, size] -> [B, T], in float32
+  Value received(Graph& graph, Value x, const KeyValue& keys) const;
 
   template <class Visitor>
   void visit(Visitor& visitor) {
@@ -72,6 +77,13 @@ struct TokenMerging {
   int64_t kept() const { return height * width - merged; }
 };
 
+/// How a block attends to its own tokens, where not as it was trained to.
+struct SelfAttention {
+  TokenMerging merging;       ///< leaves the two below alone
+  bool identity = false;      ///< see CrossAttention::identity
+  Value* received = nullptr;  ///< is given what CrossAttention::received gives
+};
+
 /// Self-attention, cross-attention and feed-forward, each on a layer norm and added (LDM's
 /// BasicTransformerBlock).
 struct CrossTransformerBlock {
@@ -83,7 +95,7 @@ struct CrossTransformerBlock {
   CrossTransformerBlock(int64_t size, int64_t context, int64_t heads);
   /// [B, N, size] -> same
   Value operator()(Graph& graph, Value x, const KeyValue& context,
-                   const TokenMerging& merging = {}) const;
+                   const SelfAttention& own = {}) const;
 
   template <class Visitor>
   void visit(Visitor& visitor) {
@@ -104,9 +116,14 @@ struct SpatialTransformer {
   Linear proj_out;
 
   SpatialTransformer(int64_t channels, int64_t context, int64_t heads, int64_t depth);
-  /// x [B, C, H, W], one KeyValue a block -> [B, C, H, W]. `merging`: ratio of the tokens that are
-  /// merged for self-attention.
-  Value operator()(Graph& graph, Value x, const KeyValue* keys, double merging = 0) const;
+  /// How its blocks attend to their own tokens.
+  struct Options {
+    double merging = 0;            ///< ratio of the tokens that are merged
+    std::vector<size_t> identity;  ///< blocks whose tokens attend to themselves alone
+    Value* received = nullptr;     ///< is given what the first block's tokens receive
+  };
+  /// x [B, C, H, W], one KeyValue a block -> [B, C, H, W]
+  Value operator()(Graph& graph, Value x, const KeyValue* keys, const Options& options) const;
 
   template <class Visitor>
   void visit(Visitor& visitor) {

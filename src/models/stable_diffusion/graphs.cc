@@ -1,6 +1,8 @@
 #include "models/stable_diffusion/graphs.h"
 
+#include <algorithm>
 #include <string>
+#include <string_view>
 
 namespace safelight::models::stable_diffusion {
 
@@ -42,7 +44,9 @@ void build_denoiser(Graph& graph, const unet::UNet& unet, int64_t pictures, int6
     keys.push_back({key, graph.input("value." + number, {pictures, tokens, size})});
   }
   unet::PassOptions pass{.token_merging = options.token_merging,
-                         .outer_blocks = options.outer_blocks};
+                         .outer_blocks = options.outer_blocks,
+                         .perturbed = options.perturbed,
+                         .attention_map = options.attention_map};
   if (unet.config.vector > 0)
     pass.vector = graph.input("vector", {pictures, unet.config.vector}, Numerics::kF32);
   if (options.shallow) {
@@ -50,10 +54,14 @@ void build_denoiser(Graph& graph, const unet::UNet& unet, int64_t pictures, int6
         graph.input("inner", unet.cached_shape(pictures, height, width, options.outer_blocks));
   }
   graph.output("out", unet(graph, x, timesteps, keys, pass));
-  if (options.shallow || options.outer_blocks == 0) return;
-  for (const graph::NamedValue& tap : graph.taps()) {
-    if (tap.name == unet::UNet::kInnerTap) graph.output("inner", tap.value);
-  }
+  if (options.shallow) return;
+  const auto give_tap = [&](std::string_view tap, const char* name) {
+    const auto found = std::find_if(graph.taps().begin(), graph.taps().end(),
+                                    [&](const auto& each) { return each.name == tap; });
+    if (found != graph.taps().end()) graph.output(name, found->value);
+  };
+  if (options.outer_blocks > 0) give_tap(unet::UNet::kInnerTap, "inner");
+  if (options.attention_map) give_tap(unet::UNet::kAttentionTap, "attention");
 }
 
 namespace {

@@ -18,11 +18,13 @@ void build_text_encoder(graph::Graph& graph, const clip::TextEncoder& encoder,
 /// picture. Output: [1, pooled + facts * kFactSize].
 void build_vector(graph::Graph& graph, int64_t pooled, int64_t facts);
 
-/// What a call of the denoiser leaves out: see unet::PassOptions.
+/// What a call of the denoiser leaves out or tells beside: see unet::PassOptions.
 struct DenoiserOptions {
   double token_merging = 0;
   int64_t outer_blocks = 0;
-  bool shallow = false;                                      ///< runs the outer blocks alone
+  bool shallow = false;  ///< runs the outer blocks alone
+  std::vector<int64_t> perturbed = {};
+  bool attention_map = false;
   auto operator<=>(const DenoiserOptions&) const = default;  // NOLINT(modernize-use-nullptr)
 };
 
@@ -30,7 +32,7 @@ struct DenoiserOptions {
 /// each cross-attention its keys and values [pictures, tokens, size]; where the network has a label
 /// embedding, its vector [pictures, config.vector]; with `shallow`, what the inner blocks gave in
 /// an earlier call. Outputs: like x; without `shallow` but with outer blocks, what the inner blocks
-/// gave.
+/// gave; without `shallow` but with `attention_map`, that [pictures, rows, columns].
 void build_denoiser(graph::Graph& graph, const unet::UNet& unet, int64_t pictures, int64_t height,
                     int64_t width, int64_t tokens, const DenoiserOptions& options = {});
 

@@ -20,17 +20,22 @@ struct Pass {
   Graph& graph;
   Value embedding;
   const KeyValue* keys;
-  double token_merging;
+  const PassOptions& options;
+  int64_t attention = 0;       // the number of the next self-attention
   int64_t merging_height = 0;  // where tokens are merged: that of the first transformer
 
   /// `height` and `width`: of the skip that meets the result, for the block that doubles the size.
-  Value run(const Block& block, Value x, int64_t height = 0, int64_t width = 0) {
+  Value run(const Block& block, Value x, int64_t height = 0, int64_t width = 0,
+            Value* received = nullptr) {
     if (block.conv) x = (*block.conv)(graph, x);
     if (block.res) x = (*block.res)(graph, x, embedding);
     if (block.transformer) {
       const int64_t rows = graph.shape(x)[2];
       if (merging_height == 0) merging_height = rows;
-      x = (*block.transformer)(graph, x, keys, rows == merging_height ? token_merging : 0);
+      x = (*block.transformer)(graph, x, keys,
+                               {.merging = rows == merging_height ? options.token_merging : 0,
+                                .identity = perturbed(*block.transformer),
+                                .received = received});
       skip_keys(block);
     }
     if (block.second_res) x = (*block.second_res)(graph, x, embedding);
@@ -41,7 +46,20 @@ struct Pass {
 
   /// Goes on to the keys of the block that follows.
   void skip_keys(const Block& block) {
-    if (block.transformer) keys += block.transformer->transformer_blocks.size();
+    if (!block.transformer) return;
+    keys += block.transformer->transformer_blocks.size();
+    attention += static_cast<int64_t>(block.transformer->transformer_blocks.size());
+  }
+
+  /// The blocks of the next transformer whose self-attention is perturbed.
+  std::vector<size_t> perturbed(const nn::SpatialTransformer& transformer) const {
+    std::vector<size_t> found;
+    for (const int64_t number : options.perturbed) {
+      const int64_t block = number - attention;
+      if (block >= 0 && block < static_cast<int64_t>(transformer.transformer_blocks.size()))
+        found.push_back(static_cast<size_t>(block));
+    }
+    return found;
   }
 };
 
@@ -103,6 +121,17 @@ std::vector<const nn::SpatialTransformer*> UNet::transformers() const {
   return found;
 }
 
+SelfAttentions UNet::self_attentions() const {
+  const auto count = [](const Block& block) {
+    return block.transformer ? static_cast<int64_t>(block.transformer->transformer_blocks.size())
+                             : 0;
+  };
+  SelfAttentions found{.middle = count(middle_block)};
+  for (const Block& block : input_blocks) found.down += count(block);
+  for (const Block& block : output_blocks) found.up += count(block);
+  return found;
+}
+
 std::vector<KeyValue> UNet::keys(Graph& graph, Value context) const {
   std::vector<KeyValue> all;
   for (const nn::SpatialTransformer* transformer : transformers()) {
@@ -143,7 +172,7 @@ Value UNet::operator()(Graph& graph, Value x, Value timesteps, const std::vector
     const Value told = label_emb->first(graph, options.vector);  // [B, 4 * model_channels]
     embedding = graph.add(embedding, label_emb->second(graph, graph.silu(told)));
   }
-  Pass pass{graph, embedding, keys.data(), options.token_merging};
+  Pass pass{graph, embedding, keys.data(), options};
   const bool whole = !options.cached.valid();
   const size_t outer = static_cast<size_t>(options.outer_blocks), blocks = output_blocks.size();
   std::vector<Value> skips;
@@ -157,8 +186,13 @@ Value UNet::operator()(Graph& graph, Value x, Value timesteps, const std::vector
     skips.push_back(x);
   }
   if (whole) {
-    x = pass.run(middle_block, x);
+    Value received;
+    const graph::Shape size = graph.shape(x);
+    x = pass.run(middle_block, x, 0, 0, options.attention_map ? &received : nullptr);
     graph.tap("unet.middle_block", x);
+    if (received.valid()) {
+      graph.tap(kAttentionTap, graph.in_f32(graph.reshape(received, {size[0], size[2], size[3]})));
+    }
   } else {
     pass.skip_keys(middle_block);
     x = options.cached;

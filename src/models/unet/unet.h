@@ -1,5 +1,6 @@
 #pragma once
 
+#include "models/unet/self_attentions.h"
 #include "nn/blocks.h"
 #include "nn/transformer.h"
 
@@ -68,6 +69,12 @@ struct PassOptions {
   int64_t outer_blocks = 0;
   nn::Value cached{};  ///< what the inner blocks gave in an earlier pass, of UNet::cached_shape()
   nn::Value vector{};  ///< [B, config.vector] where the network has a label embedding
+  /// Self-attentions, numbered from 0 in the order of the network, whose tokens attend to
+  /// themselves alone (Ahn et al. 2024). Tokens are not merged there.
+  std::vector<int64_t> perturbed;
+  /// Taps what each token of the middle block receives from all others in its first
+  /// self-attention; tokens are not merged there.
+  bool attention_map = false;
 };
 
 /// The denoiser of Stable Diffusion under LDM's names.
@@ -124,6 +131,9 @@ struct UNet {
   /// Its shape, for pictures of height x width latents; outer_blocks in [1, most_outer_blocks()].
   graph::Shape cached_shape(int64_t pictures, int64_t height, int64_t width,
                             int64_t outer_blocks) const;
+  /// The tap with PassOptions::attention_map [B, rows, columns] where the middle block runs.
+  static constexpr const char* kAttentionTap = "unet.attention_map";
+  SelfAttentions self_attentions() const;
   int64_t most_outer_blocks() const { return static_cast<int64_t>(output_blocks.size()) - 1; }
 
   template <class Visitor>
