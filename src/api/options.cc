@@ -196,7 +196,7 @@ json::object Options::request_fields(const json::object& settings) {
     const request::Field& field = *request::find_field(option->field);
     // SD WebUI's way to say that there is no limit.
     if (key == "s_tmax" && value.to_number<double>() == 0) continue;
-    if (!field.choices.empty()) {
+    if (!field.choices.empty() && value.is_string()) {
       fields[field.key] = *request::choice_from_webui(field, std::string(value.get_string()));
     } else {
       fields[field.key] = value;

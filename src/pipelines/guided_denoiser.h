@@ -2,8 +2,11 @@
 
 #include <map>
 #include <memory>
+#include <utility>
 #include <vector>
 
+#include "diffusion/guidance.h"
+#include "pipelines/guidance_settings.h"
 #include "pipelines/latent_model.h"
 #include "pipelines/prompt_conditioning.h"
 #include "request/request.h"
@@ -17,12 +20,18 @@ class GuidedDenoiser {
     int64_t pictures = 1;
     int64_t evaluations = 1;      ///< of the sampler in a step
     bool keeps_unguided = false;  ///< unguided() will be asked for
+    GuidanceSettings guidance;
     const engine::StopFlag* stop = nullptr;
   };
   /// Borrows all but the options.
   GuidedDenoiser(LatentModel& model, const request::Request& request,
                  const PromptConditioning& prompts, const Options& options)
-      : model_(model), request_(request), prompts_(prompts), options_(options) {}
+      : model_(model),
+        request_(request),
+        prompts_(prompts),
+        options_(options),
+        guidance_(options_.guidance),
+        projected_(options_.guidance.projection) {}
 
   /// The picture that the model sees behind x [B, C, h, w], at the schedule's `timestep`.
   /// Errors: those of Predictor.
@@ -31,32 +40,64 @@ class GuidedDenoiser {
   /// To be told after each step.
   void step_done() { ++steps_done_; }
 
-  /// The picture that the negative prompt alone gave in the last evaluation; that of the prompt
-  /// where there was no guidance.
+  /// The picture that the negative prompt alone gave in the last evaluation; where the negative
+  /// prompt was left out, the picture itself.
   const Tensor& unguided() const { return unguided_; }
 
  private:
   using Conditionings = std::vector<const Conditioning*>;
+  /// Whether the network is evaluated as it is, with some attention perturbed, or for a degraded
+  /// picture. Each has predictors of its own, so that what they keep from step to step is theirs.
+  enum class Pass { kMain, kPerturbed, kDegraded };
   /// A predictor and what it was made ready for.
   struct Ready {
     Conditionings conditionings;
     std::unique_ptr<Predictor> predictor;
   };
-
-  bool acts() const;
-  Result<Tensor> evaluate(const Conditionings& conditionings, const Tensor& input, double timestep);
-  /// Of the negative prompt, and of the prompt's parts together.
-  struct Outputs {
-    Tensor uncond, cond;
+  /// One call.
+  struct Moment {
+    const Tensor& x;
+    double sigma, timestep;
+    const StepConditioning& prompts;
+    Tensor input;   ///< x as the network sees it
+    bool acts;      ///< guidance does
+    bool negative;  ///< the negative prompt is evaluated
   };
-  Result<Outputs> evaluate_both(const StepConditioning& prompts, const Tensor& input,
-                                double timestep);
+  /// What the network gave. `prompt`: for all parts together.
+  struct Outputs {
+    Tensor first;  ///< for the first prompt, where there are several
+    Tensor prompt;
+    Tensor perturbed;  ///< where pag_scale is above 0
+    double pag_scale = 0;
+
+    /// For the negative prompt, or where that is left out for the prompt's first part.
+    const Tensor& base() const { return first.data.empty() ? prompt : first; }
+  };
+
+  Conditionings parts_of(const Moment& now) const;
+  Moment moment(const Tensor& x, double sigma, double timestep);
+  PassOptions pass_options(Pass pass) const;
+  Result<Tensor> evaluate(Pass pass, const Conditionings& conditionings, const Moment& now,
+                          const Tensor& input);
+  Result<Outputs> evaluate_prompts(const Moment& now);
+  std::vector<diffusion::WeightedOutput> weighted(const Moment& now, const Tensor& output,
+                                                  size_t first) const;
+  Status evaluate_perturbed(const Moment& now, Outputs& outputs);
+  Tensor combined(const Moment& now, const Outputs& outputs);
+  Result<Tensor> away_from_degraded(const Moment& now, const Outputs& outputs,
+                                    const Tensor& picture);
+  Tensor seen(const Moment& now, const Tensor& output) const {
+    return model_.traits().schedule.denoised(now.x, output, now.sigma);
+  }
 
   LatentModel& model_;
   const request::Request& request_;
   const PromptConditioning& prompts_;
   Options options_;
-  std::map<size_t, Ready> ready_;  ///< by the number of conditionings
+  const GuidanceSettings& guidance_;
+  diffusion::ProjectedGuidance projected_;
+  std::map<std::pair<Pass, size_t>, Ready> ready_;  ///< by the number of conditionings
+  const Predictor* main_ = nullptr;                 ///< that of the last main pass
   Tensor unguided_;
   int64_t calls_ = 0, steps_done_ = 0, step_ = 0;
 };

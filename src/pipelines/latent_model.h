@@ -8,6 +8,7 @@
 #include "base/tensor.h"
 #include "diffusion/noise_schedule.h"
 #include "engine/engine.h"
+#include "models/unet/self_attentions.h"
 #include "text/chunks.h"
 #include "text/emphasis.h"
 #include "weights/adapter.h"
@@ -24,6 +25,7 @@ struct ModelTraits {
   /// Channels of a picture that the denoiser must see beside the latents: of inpainting and
   /// instruct-pix2pix models, which draw nothing from text alone.
   int64_t picture_channels = 0;
+  models::unet::SelfAttentions self_attentions;  ///< of the denoiser
   diffusion::NoiseSchedule schedule;
 };
 
@@ -62,6 +64,8 @@ struct LessWork {
 /// How the denoiser is evaluated.
 struct PassOptions {
   LessWork less_work;
+  std::vector<int64_t> perturbed = {};  ///< see models::unet::PassOptions
+  bool attention_map = false;           ///< Predictor::attention_map() will be asked for
 };
 
 /// The denoiser, made ready for some conditionings and a size.
@@ -74,6 +78,9 @@ class Predictor {
                                     const engine::StopFlag* stop) = 0;
   /// Which step of the run the next calls are of, for LessWork::cache_interval.
   virtual void enter_step(int64_t step) = 0;
+  /// Where the middle of the network looked in the last call that ran it, if that was asked for:
+  /// what each place received from all others, [N, rows, columns].
+  virtual Tensor attention_map() const { return {}; }
 };
 
 /// A latent diffusion model on an engine. One thread at a time.

@@ -31,11 +31,12 @@ void append_to_batch(const Tensor& one, Tensor& batch) {
 class UNetPredictor : public Predictor {
  public:
   UNetPredictor(std::shared_ptr<Executable> whole, std::shared_ptr<Executable> shallow,
-                size_t inner_input, int64_t interval, int64_t pictures)
+                size_t inner_input, int64_t interval, int64_t pictures, bool maps)
       : whole_(std::move(whole)),
         shallow_(std::move(shallow)),
         inner_input_(inner_input),
         interval_(interval),
+        maps_(maps),
         timesteps_({pictures}) {}
 
   Result<Tensor> operator()(const Tensor& x, double timestep,
@@ -47,6 +48,7 @@ class UNetPredictor : public Predictor {
     executable.set_input(0, x);
     executable.set_input(1, timesteps_);
     if (Status done = executable.run(stop); !done) return done.error();
+    if (maps_ && !reuses) map_ = whole_->output(shallow_ ? 2 : 1);
     if (shallow_ && !reuses) {
       shallow_->set_input(inner_input_, whole_->output(1));
       whole_step_ = step_;
@@ -55,13 +57,15 @@ class UNetPredictor : public Predictor {
   }
 
   void enter_step(int64_t step) override { step_ = step; }
+  Tensor attention_map() const override { return map_; }
 
  private:
   std::shared_ptr<Executable> whole_, shallow_;
   size_t inner_input_;
   int64_t interval_, step_ = 0;
+  bool maps_;                          // the whole network tells its attention
   std::optional<int64_t> whole_step_;  // the last one that ran the whole network
-  Tensor timesteps_;
+  Tensor timesteps_, map_;
 };
 
 /// For models that do not heed it: what requests may ask for, as SD WebUI lets them.
@@ -75,7 +79,8 @@ diffusion::NoiseSchedule schedule_of(const models::stable_diffusion::Config& con
   return config.zero_terminal_snr ? schedule.zero_terminal_snr() : schedule;
 }
 
-ModelTraits traits_of(const models::stable_diffusion::Config& config) {
+ModelTraits traits_of(const models::stable_diffusion::Config& config,
+                      const models::unet::UNet& unet) {
   return {
       .family = config.name,
       .latent_channels = config.autoencoder.latent_channels,
@@ -84,6 +89,7 @@ ModelTraits traits_of(const models::stable_diffusion::Config& config) {
       .height = config.side,
       .max_clip_skip = config.heeds_clip_skip ? config.text.front().network.layers : kMaxClipSkip,
       .picture_channels = config.picture_channels(),
+      .self_attentions = unet.self_attentions(),
       .schedule = schedule_of(config)};
 }
 
@@ -91,7 +97,7 @@ class StableDiffusionModel : public LatentModel {
  public:
   StableDiffusionModel(engine::Engine& engine, models::stable_diffusion::Model model)
       : engine_(engine),
-        traits_(traits_of(model.config)),
+        traits_(traits_of(model.config, model.unet.network)),
         text_(engine, model.config, std::move(model.text)),
         unet_(std::move(model.unet.network)),
         unet_weights_(engine.load(std::move(model.unet.weights))),
@@ -117,7 +123,9 @@ class StableDiffusionModel : public LatentModel {
     const auto pictures = static_cast<int64_t>(conditionings.size());
     const int64_t tokens = conditionings[0]->context.shape[1];
     const LessWork& less_work = pass.less_work;
-    models::stable_diffusion::DenoiserOptions options{.token_merging = less_work.token_merging};
+    models::stable_diffusion::DenoiserOptions options{.token_merging = less_work.token_merging,
+                                                      .perturbed = pass.perturbed,
+                                                      .attention_map = pass.attention_map};
     if (less_work.cache_interval > 1)
       options.outer_blocks = std::min(less_work.cache_depth, unet_.most_outer_blocks());
     const auto make = [&](bool shallow) {
@@ -148,8 +156,9 @@ class StableDiffusionModel : public LatentModel {
       ++next_input;
     }
     executables.resize(2);
-    return std::unique_ptr<Predictor>(std::make_unique<UNetPredictor>(
-        executables[0], executables[1], next_input, less_work.cache_interval, pictures));
+    return std::unique_ptr<Predictor>(
+        std::make_unique<UNetPredictor>(executables[0], executables[1], next_input,
+                                        less_work.cache_interval, pictures, pass.attention_map));
   }
 
   Result<Tensor> decode(const Tensor& latents, const engine::StopFlag* stop) override {

@@ -134,6 +134,8 @@ Status check_request(const Request& request, const ModelTraits& traits) {
                  fmt::format("clip_skip is {}; this model's text encoder has {} layers",
                              request.clip_skip, traits.max_clip_skip)};
   }
+  if (const auto guidance = GuidanceSettings::of(request, traits); !guidance)
+    return guidance.error();
   return {};
 }
 
@@ -145,10 +147,13 @@ Result<std::vector<image::UncheckedImage>> text_to_image(LatentModel& model, con
   const auto prompts = PromptConditioning::encode(
       {model, options.conditionings, options.model_id, options.words, options.stop}, request);
   if (!prompts) return prompts.error();
+  auto guidance = GuidanceSettings::of(request, model.traits());
+  if (!guidance) return guidance.error();
   GuidedDenoiser denoiser(model, request, *prompts,
                           {.pictures = pictures,
                            .evaluations = plan->sampler->evaluations,
                            .keeps_unguided = plan->sampler->uses_unguided,
+                           .guidance = std::move(*guidance),
                            .stop = options.stop});
 
   const diffusion::NoiseOptions noise = noise_options(request, model.traits(), pictures);

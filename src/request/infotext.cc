@@ -17,6 +17,9 @@ namespace safelight::request {
 namespace {
 
 constexpr std::string_view kExactKey = "Safelight request";
+/// Stands, in the texts of SD WebUI's extension of this name, for the way of guidance.
+constexpr std::string_view kThresholding = "Dynamic thresholding enabled";
+constexpr std::string_view kThresholdingGuidance = "dynamic-threshold";
 
 /// Keys in SD WebUI's order (processing.py, create_infotext; then its extra parameters and ours);
 /// those of other fields follow in the table's order.
@@ -52,6 +55,7 @@ constexpr std::string_view kOrder[] = {"Steps",
                                        "CFG rescale",
                                        "Guidance start",
                                        "Guidance end",
+                                       kThresholding,
                                        "Lora hashes",
                                        "TI hashes"};
 
@@ -66,14 +70,55 @@ struct Spelling {
   std::string_view field, ours, webui;
 };
 constexpr Spelling kSpellings[] = {
-    {"noise_source", "cpu", "CPU"},          {"noise_source", "nv", "NV"},
-    {"noise_source", "nv", "GPU"},           {"emphasis", "original", "Original"},
-    {"emphasis", "no-norm", "No norm"},      {"emphasis", "ignore", "Ignore"},
-    {"emphasis", "comfyui", "ComfyUI"},      {"wildcards", "on", "True"},
-    {"wildcards", "off", "False"},           {"prompt_syntax", "webui", "webui"},
-    {"prompt_syntax", "webui", "a1111"},     {"prompt_syntax", "webui", "native"},
-    {"prompt_syntax", "comfyui", "comfyui"}, {"prompt_syntax", "fixed", "fixed"},
+    {"noise_source", "cpu", "CPU"},
+    {"noise_source", "nv", "NV"},
+    {"noise_source", "nv", "GPU"},
+    {"emphasis", "original", "Original"},
+    {"emphasis", "no-norm", "No norm"},
+    {"emphasis", "ignore", "Ignore"},
+    {"emphasis", "comfyui", "ComfyUI"},
+    {"wildcards", "on", "True"},
+    {"wildcards", "off", "False"},
+    {"prompt_syntax", "webui", "webui"},
+    {"prompt_syntax", "webui", "a1111"},
+    {"prompt_syntax", "webui", "native"},
+    {"prompt_syntax", "comfyui", "comfyui"},
+    {"prompt_syntax", "fixed", "fixed"},
+    {"guidance", "cfg", "CFG"},
+    {"guidance", "cfg", "Default"},
+    {"guidance", "cfg", "CFG: ClassifierFreeGuidance"},
+    {"guidance", "zero-star", "Zero"},
+    {"guidance", "zero-star", "Zero: ClassifierFreeZeroStar"},
+    {"guidance", "apg", "APG"},
+    {"guidance", "apg", "APG: AdaptiveProjectedGuidance"},
+    {"guidance", kThresholdingGuidance, "Dynamic thresholding"},
+    {"dynthres_separate_feature_channels", "on", "True"},
+    {"dynthres_separate_feature_channels", "on", "enable"},
+    {"dynthres_separate_feature_channels", "off", "False"},
+    {"dynthres_separate_feature_channels", "off", "disable"},
+    {"dynthres_scaling_startpoint", "mean", "MEAN"},
+    {"dynthres_scaling_startpoint", "zero", "ZERO"},
+    {"dynthres_variability_measure", "ad", "AD"},
+    {"dynthres_variability_measure", "std", "STD"},
+    {"s_min_uncond_all", "on", "True"},
+    {"s_min_uncond_all", "off", "False"},
 };
+
+/// The fields whose values are names of curves, which the extension writes as "Half Cosine Down".
+bool names_curve(const Field& field) {
+  return field.key == "dynthres_mimic_mode" || field.key == "dynthres_cfg_mode";
+}
+
+/// "half-cosine-down" as "Half Cosine Down".
+std::string title_of(std::string value) {
+  bool begins = true;
+  for (char& c : value) {
+    if (c == '-') c = ' ';
+    if (begins && c >= 'a' && c <= 'z') c = static_cast<char>(c - 'a' + 'A');
+    begins = c == ' ';
+  }
+  return value;
+}
 
 const Field* field_of_infotext(std::string_view key) {
   for (const Field& field : fields()) {
@@ -83,6 +128,7 @@ const Field* field_of_infotext(std::string_view key) {
 }
 
 std::string to_spelling(const Field& field, const std::string& value) {
+  if (names_curve(field)) return title_of(value);
   for (const Spelling& spelling : kSpellings) {
     if (spelling.field == field.key && spelling.ours == value) return std::string(spelling.webui);
   }
@@ -125,9 +171,13 @@ std::string value_of(const Request& request, std::string_view key, const std::st
                ? fmt::format("{}x{}", request.seed_resize_from_w, request.seed_resize_from_h)
                : "";
   }
+  const bool thresholds = request.guidance == kThresholdingGuidance;
+  if (key == kThresholding) return thresholds ? "True" : "";
+  if (key == "Guidance" && thresholds) return "";
   const Field* field = field_of_infotext(key);
   if (field == nullptr) return "";
   const std::string value = text_of(request, *field);
+  if (thresholds && (key == "Mimic scale" || key == "Threshold percentile")) return value;
   return always_written(key) || value != text_of(Request{}, *field) ? value : "";
 }
 
@@ -178,6 +228,10 @@ void apply_parameter(ParsedInfotext& parsed, const std::string& key, const std::
   if (key == "Seed resize from" &&
       parse_size(value, request.seed_resize_from_w, request.seed_resize_from_h))
     return;
+  if (key == kThresholding && value == "True") {
+    request.guidance = kThresholdingGuidance;
+    return;
+  }
   if (const Field* field = field_of_infotext(key)) {
     const std::optional<std::string> ours = choice_from_webui(*field, value);
     // SD.Next writes whole numbers of some fields with a fraction.
@@ -204,6 +258,11 @@ ParsedInfotext read(std::string_view text) {
 std::optional<std::string> choice_from_webui(const Field& field, const std::string& value) {
   if (field.choices.empty()) return value;
   const std::string lower = ascii_lower(value);
+  if (names_curve(field)) {
+    std::string name = lower;
+    std::replace(name.begin(), name.end(), ' ', '-');
+    return name;
+  }
   for (const Spelling& spelling : kSpellings) {
     if (spelling.field == field.key && ascii_lower(spelling.webui) == lower) {
       return std::string(spelling.ours);

@@ -30,6 +30,15 @@ constexpr Rename kKeys[] = {
     {"Refiner start", "Refiner switch at"},
     {"ToMe", "Token merging ratio"},
     {"LoRA hashes", "Lora hashes"},
+    {"CFG true", "PAG scale"},
+    {"CFG adaptive", "PAG adaptive"},
+    // SD WebUI Forge's guidance
+    {"pagi_scale", "PAG scale"},
+    {"sag_scale", "SAG Guidance Scale"},
+    {"sag_blur_sigma", "SAG Blur Sigma"},
+    {"sag_threshold", "SAG Mask Threshold"},
+    // Dynamic Thresholding before it had repeating modes
+    {"Power scheduler value", "Scheduler value"},
 };
 
 /// Schedulers of diffusers, as SD.Next names them where the sampler was its "Default".

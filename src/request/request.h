@@ -40,7 +40,22 @@ struct Request {
   std::string emphasis = "original";
   double cfg_rescale = 0;
   double guidance_start = 0,
-         guidance_end = 1;          ///< fractions of the steps between which guidance acts
+         guidance_end = 1;       ///< fractions of the steps between which guidance acts
+  std::string guidance = "cfg";  ///< the way of guidance
+  int64_t zero_init_steps = 0;   ///< with guidance "zero-star": first steps that predict nothing
+  double apg_eta = 0, apg_momentum = -0.5, apg_norm_threshold = 15;  ///< with guidance "apg"
+  // With guidance "dynamic-threshold".
+  double dynthres_mimic_scale = 7, dynthres_threshold_percentile = 100;
+  std::string dynthres_mimic_mode = "constant", dynthres_cfg_mode = "constant";
+  double dynthres_mimic_scale_min = 0, dynthres_cfg_scale_min = 0, dynthres_sched_val = 4;
+  std::string dynthres_separate_feature_channels = "on";
+  std::string dynthres_scaling_startpoint = "mean", dynthres_variability_measure = "ad";
+  double dynthres_interpolate_phi = 1;
+  double pag_scale = 0, pag_adaptive = 0;  ///< perturbed-attention guidance; 0 for off
+  std::string pag_layers = "mid";
+  double sag_scale = 0, sag_blur_sigma = 1, sag_mask_threshold = 1;  ///< self-attention guidance
+  double skip_early_cond = 0, s_min_uncond = 0;  ///< when the negative prompt is left out
+  std::string s_min_uncond_all = "off";
   double token_merging_ratio = 0;   ///< of the tokens, merged for self-attention; 0 for off
   int64_t deep_cache_interval = 1;  ///< of so many steps one runs the whole network; 1 for off
   int64_t deep_cache_depth = 1;     ///< blocks at each end that run in every step

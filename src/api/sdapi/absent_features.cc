@@ -37,8 +37,6 @@ constexpr std::array kAbsent = {
     AbsentFeature{"detailer_enabled", "", "the detailer"},
     AbsentFeature{"enhance_prompt", "", "prompt enhancement"},
     AbsentFeature{"vae_type", "full", "other ways to decode"},
-    AbsentFeature{"guidance_name", "default|cfg", "other guidance than CFG"},
-    AbsentFeature{"pag_scale", "", "perturbed attention guidance"},
     AbsentFeature{"cfg_image", "", "image guidance"},
     AbsentFeature{"hidiffusion", "", "HiDiffusion"},
     AbsentFeature{"freeu_enabled", "", "FreeU"},

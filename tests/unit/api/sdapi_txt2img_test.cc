@@ -60,7 +60,11 @@ TEST_F(Txt2ImgTest, EveryFieldUnderEachOfItsNames) {
       if (std::holds_alternative<std::string request::Request::*>(field.member)) value = "words";
       if (std::holds_alternative<request::Texts request::Request::*>(field.member))
         value = json::array{"words"};
-      if (!field.choices.empty()) value = field.choices.substr(field.choices.rfind(' ') + 1);
+      if (!field.choices.empty()) {
+        const std::string_view last = field.choices.substr(field.choices.rfind(' ') + 1);
+        const bool is_default = last == request::default_text(field);
+        value = is_default ? field.choices.substr(0, field.choices.find(' ')) : last;
+      }
       json::object body{{name, value}};
       // One without the other means nothing.
       body.emplace("seed_resize_from_w", 64);
@@ -70,6 +74,20 @@ TEST_F(Txt2ImgTest, EveryFieldUnderEachOfItsNames) {
       EXPECT_EQ(got.at(field.key), value) << name;
     }
   }
+}
+
+TEST_F(Txt2ImgTest, GuidanceAsSdNextAndWebUiNameIt) {
+  const auto asked = request(R"({"guidance_name":"APG: AdaptiveProjectedGuidance","cfg_true":2.5,
+      "cfg_adaptive":0.25,"s_min_uncond":3,"override_settings":{"s_min_uncond_all":true,
+      "skip_early_cond":0.1}})");
+  EXPECT_EQ(asked.guidance, "apg");
+  EXPECT_EQ(asked.pag_scale, 2.5);
+  EXPECT_EQ(asked.pag_adaptive, 0.25);
+  EXPECT_EQ(asked.s_min_uncond, 3);
+  EXPECT_EQ(asked.s_min_uncond_all, "on");
+  EXPECT_EQ(asked.skip_early_cond, 0.1);
+  EXPECT_EQ(request(R"({"guidance_name":"Default"})").guidance, "cfg");
+  EXPECT_EQ(request(R"({"guidance_name":"zero: classifierfreezerostar"})").guidance, "zero-star");
 }
 
 TEST_F(Txt2ImgTest, NullsAndUnknownKeysAreLeftOut) {

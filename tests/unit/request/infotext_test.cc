@@ -170,7 +170,8 @@ TEST(ParseInfotext, ReadsSdNext) {
   const ParsedInfotext parsed = parse_infotext(
       "a cat\nNegative prompt: dog\nSteps: 20, Size: 1024x768, Sampler: DPM++ 2M, Scheduler: "
       "Karras, "
-      "Seed: 5, CFG scale: 6, CFG rescale: 0.5, CFG end: 0.8, CLiP-skip: 2, App: SD.Next, Version: "
+      "Seed: 5, CFG scale: 6, CFG rescale: 0.5, CFG end: 0.8, CFG true: 3, CFG adaptive: 0.5, "
+      "CLiP-skip: 2, App: SD.Next, Version: "
       "6b5e6b2, Pipeline: StableDiffusionPipeline, Model: dreamshaper, Model hash: 879db523c3");
   const Request& request = parsed.request;
   EXPECT_EQ(request.width, 1024);
@@ -178,9 +179,64 @@ TEST(ParseInfotext, ReadsSdNext) {
   EXPECT_EQ(request.schedule, "Karras");
   EXPECT_EQ(request.cfg_rescale, 0.5);
   EXPECT_EQ(request.guidance_end, 0.8);
+  EXPECT_EQ(request.pag_scale, 3);
+  EXPECT_EQ(request.pag_adaptive, 0.5);
   EXPECT_EQ(request.clip_skip, 2);
   EXPECT_EQ(request.model, "dreamshaper");
   EXPECT_EQ(rest_of(parsed, "App"), "SD.Next");
+}
+
+/// As SD WebUI writes its own options and the extensions that its users have.
+TEST(ParseInfotext, ReadsGuidance) {
+  const ParsedInfotext parsed = parse_infotext(
+      "a cat\nSteps: 20, Sampler: Euler, CFG scale: 20, Seed: 2, Skip Early CFG: 0.2, NGMS: 3.5, "
+      "NGMS all steps: True, Dynamic thresholding enabled: True, Mimic scale: 8, Separate Feature "
+      "Channels: False, Scaling Startpoint: ZERO, Variability Measure: STD, Interpolate Phi: 0.7, "
+      "Threshold percentile: 99.5, Mimic mode: Half Cosine Up, Mimic scale minimum: 3, CFG mode: "
+      "Linear Down, CFG scale minimum: 4, Power scheduler value: 2, SAG Guidance Scale: 0.75, SAG "
+      "Mask Threshold: 1.1, PAG scale: 3, Version: v1.10.1");
+  Request want;
+  want.prompt = "a cat";
+  want.sampler = "Euler";
+  want.cfg_scale = 20;
+  want.seed = 2;
+  want.noise_source = "nv";
+  want.skip_early_cond = 0.2;
+  want.s_min_uncond = 3.5;
+  want.s_min_uncond_all = "on";
+  want.guidance = "dynamic-threshold";
+  want.dynthres_mimic_scale = 8;
+  want.dynthres_separate_feature_channels = "off";
+  want.dynthres_scaling_startpoint = "zero";
+  want.dynthres_variability_measure = "std";
+  want.dynthres_interpolate_phi = 0.7;
+  want.dynthres_threshold_percentile = 99.5;
+  want.dynthres_mimic_mode = "half-cosine-up";
+  want.dynthres_mimic_scale_min = 3;
+  want.dynthres_cfg_mode = "linear-down";
+  want.dynthres_cfg_scale_min = 4;
+  want.dynthres_sched_val = 2;
+  want.sag_scale = 0.75;
+  want.sag_mask_threshold = 1.1;
+  want.pag_scale = 3;
+  EXPECT_EQ(to_json(parsed.request), to_json(want));
+  EXPECT_EQ(parsed.rest, (ExtraParameters{{"Version", "v1.10.1"}}));
+}
+
+TEST(ToInfotext, WritesGuidanceAsItIsRead) {
+  Request request;
+  request.guidance = "dynamic-threshold";
+  request.dynthres_cfg_mode = "half-cosine-down";
+  const std::string text = to_infotext(request, "", "1", {});
+  EXPECT_NE(text.find(", Dynamic thresholding enabled: True, Mimic scale: 7, Threshold percentile: "
+                      "100, CFG mode: Half Cosine Down, Version"),
+            std::string::npos)
+      << text;
+  request = {};
+  request.guidance = "zero-star";
+  request.pag_scale = 2.5;
+  EXPECT_NE(to_infotext(request, "", "1", {}).find(", Guidance: Zero, PAG scale: 2.5, Version"),
+            std::string::npos);
 }
 
 TEST(ParseInfotext, LinesThatLookLikeParametersStayPrompt) {
