@@ -3,8 +3,12 @@
 #include <benchmark/benchmark.h>
 
 #include <memory>
+#include <string>
+#include <vector>
 
+#include "base/file.h"
 #include "guard/image_classifier.h"
+#include "guard/text_cascade.h"
 
 namespace safelight {
 namespace {
@@ -34,6 +38,34 @@ BENCHMARK(classify_image)
     ->ArgsProduct({{128, 512, 1024}, {1, 2}})
     ->Unit(benchmark::kMillisecond)
     ->UseRealTime();
+
+/// One text after the other, each judged by normaliser, word lists and classifier: the benign
+/// prompts of the tests, alone or so many of them joined to one text.
+void judge_text(benchmark::State& state) {
+  const std::string root = SAFELIGHT_SOURCE_DIR;
+  const auto cascade = guard::TextCascade::open(root + "/models/guard-text");
+  const auto prompts = read_file(root + "/tests/unit/guard/data/benign-art.txt");
+  if (!cascade || !prompts) {
+    state.SkipWithError((cascade ? prompts.error() : cascade.error()).message.c_str());
+    return;
+  }
+  std::vector<std::string> texts(1);
+  int64_t lines = 0;
+  for (const char c : *prompts) {
+    texts.back() += c;
+    if (c == '\n' && ++lines % state.range(0) == 0) texts.emplace_back();
+  }
+  if (texts.back().empty()) texts.pop_back();
+  size_t next = 0;
+  for (auto _ : state) {
+    auto findings = cascade->judge(texts[next++ % texts.size()]);
+    benchmark::DoNotOptimize(findings);
+  }
+  state.SetItemsProcessed(state.iterations());
+  state.counters["bytes"] =
+      static_cast<double>(prompts->size()) / static_cast<double>(texts.size());
+}
+BENCHMARK(judge_text)->ArgName("prompts")->Arg(1)->Arg(20)->Unit(benchmark::kMicrosecond);
 
 }  // namespace
 }  // namespace safelight

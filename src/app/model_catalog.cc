@@ -107,13 +107,17 @@ size_t rank_of(const fs::path& path) {
   return ending == nullptr ? 0 : static_cast<size_t>(ending - kEndings.data());
 }
 
+/// The folder beside the shipped model that holds the guard's text classifier, which draws nothing.
+constexpr std::string_view kGuardFolder = "guard-text";
+
 /// The elements of a folder, sorted, hidden ones left out; empty when it cannot be read.
 std::vector<fs::path> elements_of(const fs::path& folder) {
   std::vector<fs::path> elements;
   std::error_code failure;
   for (fs::directory_iterator entry(folder, failure), end; !failure && entry != end;
        entry.increment(failure)) {
-    if (!entry->path().filename().string().starts_with('.')) elements.push_back(entry->path());
+    const std::string name = entry->path().filename().string();
+    if (!name.starts_with('.') && name != kGuardFolder) elements.push_back(entry->path());
   }
   std::sort(elements.begin(), elements.end(), [](const fs::path& a, const fs::path& b) {
     const std::string left = a.filename().string(), right = b.filename().string();

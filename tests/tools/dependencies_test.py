@@ -21,6 +21,7 @@ class Dependencies(unittest.TestCase):
             ("tools/deps.lock", r"([a-z0-9-]+)=="),
             ("tools/guard/image-classifier.lock", r"([a-z0-9-]+)@"),
             ("tools/reference/requirements.txt", r"([a-z0-9-]+)=="),
+            ("tools/train/guard/requirements.txt", r"([a-z0-9-]+)=="),
             ("bench/peers/requirements.txt", r"(torch|diffusers|openvino)=="),
             ("bench/peers/sources.txt", r"([a-z0-9-]+)=="),
         ]:
