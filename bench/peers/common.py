@@ -9,13 +9,13 @@ import time
 
 FACTOR = 8  # pixels a latent, each way
 TOKENS = 77
-WIDTH = 768  # of the prompt's embedding
 
 
 def parse_args(description, **modes):
     """The options of every peer; `modes` are the choices of further options, the first being the default."""
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--precision", choices=["f32", "bf16"], default="f32")
+    parser.add_argument("--family", choices=["sd15", "sdxl"], default="sd15")
     parser.add_argument("--size", type=int, default=512, help="pixels each way")
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     parser.add_argument("--repeats", type=int, default=5, help="timed runs after the one that warms up")

@@ -22,13 +22,13 @@ def convert(name, path, size):
     """Runs in a process of its own: torch is no part of OpenVINO's memory."""
     import torch
 
-    import torch_sd15
+    import torch_sd
 
-    kind = {"step": torch_sd15.Step, "decode": torch_sd15.Decode}[name]
-    example = torch_sd15.inputs(kind, size, torch.float32)
+    kind = {"step": torch_sd.Step, "decode": torch_sd.Decode}[name]
+    example = torch_sd.inputs(kind, size, torch.float32)
     shapes = [list(value.shape) for value in example]
     with torch.no_grad():
-        model = openvino.convert_model(torch_sd15.make(kind, torch.float32), example_input=example, input=shapes)
+        model = openvino.convert_model(torch_sd.make(kind, torch.float32), example_input=example, input=shapes)
     part = path.with_name(path.stem + ".part.xml")
     openvino.save_model(model, part)
     part.with_suffix(".bin").replace(path.with_suffix(".bin"))

@@ -46,15 +46,18 @@ class Program:
 
 
 def programs(args):
-    script = lambda name, *options: [sys.executable, HERE / f"{name}_sd15.py", *options]
-    ours = [args.bench, "--weights", args.models / "sd15-random-fp16.safetensors"]
-    return [
+    script = lambda name, *options: [sys.executable, HERE / f"{name}.py", *options]
+    ours = [args.bench, "--family", args.family, "--weights", args.models / f"{args.family}-random-fp16.safetensors"]
+    family = ["--family", args.family]
+    compiled = [*family, "--mode", "compile"]
+    everybody = [
         Program("safelight", "Safelight", ours),
-        Program("openvino", "OpenVINO", script("openvino")),
-        Program("eager", "PyTorch, eager", script("pytorch")),
-        Program("compile", "PyTorch, torch.compile", script("pytorch", "--mode", "compile"), once=True),
-        Program("sdcpp", "stable-diffusion.cpp", script("sdcpp", "--attention", "plain"), once=True),
+        Program("openvino", "OpenVINO", script("openvino_sd15")),
+        Program("eager", "PyTorch, eager", script("pytorch_sd", *family)),
+        Program("compile", "PyTorch, torch.compile", script("pytorch_sd", *compiled), once=True),
+        Program("sdcpp", "stable-diffusion.cpp", script("sdcpp_sd15", "--attention", "plain"), once=True),
     ]
+    return [program for program in everybody if args.family == "sd15" or program.name in ("safelight", "eager", "compile")]
 
 
 def environment(args, peers):
@@ -121,6 +124,8 @@ def cells(program, ours, part):
 def table(chosen, args):
     ours, first = chosen[0], chosen[0].rounds[0]
     command = f"bench/peers/run.py --precision {args.precision} --isa {args.isa} --rounds {args.rounds} --repeats {args.repeats}"
+    if args.family != "sd15":
+        command += f" --family {args.family}"
     if args.programs:
         command += f" --programs {' '.join(args.programs)}"
     lines = [
@@ -153,14 +158,17 @@ def parse_args():
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--repeats", type=int, default=5, help="timed runs of a program in a round")
     parser.add_argument("--only", choices=[*PARTS, "all"], default="all")
-    parser.add_argument("--size", type=int, default=512)
+    parser.add_argument("--family", choices=["sd15", "sdxl"], default="sd15", help="sdxl: PyTorch alone beside it")
+    parser.add_argument("--size", type=int, default=None, help="pixels each way; the family's own where none is given")
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     parser.add_argument("--programs", nargs="+", default=None, help="safelight, openvino, eager, compile, sdcpp; default: all")
     parser.add_argument("--bench", type=pathlib.Path, default=ROOT / "build/release/bench/bench_sd")
     parser.add_argument("--prepare", action="store_true", help="only run each program once")
     parser.add_argument("--json", type=pathlib.Path, help="write what every program reported to this file")
     parser.add_argument("--page", type=pathlib.Path, help="the page whose marked part gets the table, as docs/speed.md")
-    return parser.parse_args()
+    args = parser.parse_args()
+    args.size = args.size or {"sd15": 512, "sdxl": 1024}[args.family]
+    return args
 
 
 def main():
@@ -179,7 +187,8 @@ def main():
     text = table(chosen, args)
     print(f"\n{text}")
     if args.page:
-        write_between_marks(args.page, f"peers {args.precision} {args.isa}", text)
+        family = "" if args.family == "sd15" else f" {args.family}"
+        write_between_marks(args.page, f"peers {args.precision} {args.isa}{family}", text)
 
 
 if __name__ == "__main__":

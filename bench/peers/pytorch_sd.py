@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Times PyTorch on Stable Diffusion 1.5 at full size; run.py tells how it is started.
+"""Times PyTorch on Stable Diffusion 1.5 or SDXL at full size; run.py tells how it is started.
 
 Weights and images in channels_last, the model in bf16 itself (autocast converts the weights in every step, and is slower),
 attention by scaled_dot_product_attention. --mode compile: torch.compile with frozen, packed weights.
@@ -10,13 +10,13 @@ import os
 import torch
 
 import common
-import torch_sd15
+import torch_sd
 
 
 def prepare(kind, args):
     dtype = {"f32": torch.float32, "bf16": torch.bfloat16}[args.precision]
-    module = torch_sd15.make(kind, dtype).to(memory_format=torch.channels_last)
-    latents, *rest = torch_sd15.inputs(kind, args.size, dtype)
+    module = torch_sd.make(kind, dtype, args.family).to(memory_format=torch.channels_last)
+    latents, *rest = torch_sd.inputs(kind, args.size, dtype, args.family)
     latents = latents.contiguous(memory_format=torch.channels_last)
     if args.mode != "eager":
         module = torch.compile(module, fullgraph=True, mode="max-autotune" if args.mode == "autotune" else None)
@@ -34,8 +34,8 @@ def main():
         results = common.measure_parts(
             args,
             {
-                "step": lambda: prepare(torch_sd15.Step, args),
-                "decode": lambda: prepare(torch_sd15.Decode, args),
+                "step": lambda: prepare(torch_sd.Step, args),
+                "decode": lambda: prepare(torch_sd.Decode, args),
             },
         )
     isa = torch.backends.cpu.get_cpu_capability()
