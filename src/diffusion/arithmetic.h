@@ -25,4 +25,9 @@ inline Tensor sum(std::initializer_list<Term> terms) {
 
 inline Tensor scaled(const Tensor& x, double factor) { return sum({{factor, x}}); }
 
+/// The derivative of x over sigma (Karras et al. 2022), were the picture behind x `denoised`.
+inline Tensor slope(const Tensor& x, const Tensor& denoised, double sigma) {
+  return sum({{1 / sigma, x}, {-1 / sigma, denoised}});
+}
+
 }  // namespace safelight::diffusion

@@ -35,9 +35,8 @@ Result<Tensor> sample_deis(SamplerRun& run) {
   if (levels.empty()) {
     levels = own_sigmas(run);
   } else {
-    levels.back() =
-        run.schedule()
-            .sigma_min();  // log 0 has no meaning: the run ends at the model's lowest level
+    // Log 0 has no meaning: the run ends at the model's lowest level, or at the one asked for.
+    levels.back() = std::min<double>(run.schedule().sigma_min(), run.range().low);
   }
   const auto steps = static_cast<int64_t>(levels.size()) - 1;
   const auto preserved = [](const Tensor& x, double sigma) {

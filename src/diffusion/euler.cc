@@ -10,25 +10,6 @@
 namespace safelight::diffusion {
 namespace {
 
-/// The derivative of x over sigma.
-Tensor slope(const Tensor& x, const Tensor& denoised, double sigma) {
-  return sum({{1 / sigma, x}, {-1 / sigma, denoised}});
-}
-
-/// Karras' churn: noise added before a step. Gives the level after it.
-double churn(SamplerRun& run, Tensor& x, double sigma) {
-  const SamplerOptions& options = run.options();
-  if (options.s_churn <= 0) return sigma;
-  const Tensor noise = run.next_noise();  // drawn in each step, used or not, as k-diffusion does
-  const bool above = options.s_tmax > 0 && sigma > options.s_tmax;  // 0: no limit, as SD WebUI
-  if (sigma < options.s_tmin || above) return sigma;
-  const double gamma =
-      std::min(options.s_churn / static_cast<double>(run.steps()), std::sqrt(2.0) - 1);
-  const double raised = sigma * (gamma + 1);
-  x = sum({{1, x}, {options.s_noise * std::sqrt(raised * raised - sigma * sigma), noise}});
-  return raised;
-}
-
 /// The middle of two levels in log sigma.
 double middle(double a, double b) { return std::exp(0.5 * (std::log(a) + std::log(b))); }
 
@@ -38,7 +19,7 @@ Result<Tensor> each_step(SamplerRun& run, bool churns, Step step) {
   const std::vector<float>& sigmas = run.sigmas();
   Tensor x = scaled(run.first_noise(), sigmas[0]);
   for (int64_t i = 0; i < run.steps(); ++i) {
-    const double sigma = churns ? churn(run, x, sigmas[i]) : sigmas[i];
+    const double sigma = churns ? run.churn(x, sigmas[i]) : sigmas[i];
     Result<Tensor> denoised = run.denoise(x, sigma);
     if (!denoised) return denoised;
     if (Status go = run.report(i, run.steps(), sigmas[i], x, *denoised); !go) return go.error();

@@ -25,8 +25,9 @@ NoiseSchedule lcm_table(const NoiseSchedule& schedule) {
   return {std::move(alphas), schedule.prediction()};
 }
 
-std::vector<float> lcm_sigmas(Spacing spacing, int64_t steps, const NoiseSchedule& schedule) {
-  return sigmas(spacing, steps, lcm_table(schedule));
+std::vector<float> lcm_sigmas(Spacing spacing, int64_t steps, const NoiseSchedule& schedule,
+                              const SigmaOptions& options) {
+  return sigmas(spacing, steps, lcm_table(schedule), options);
 }
 
 double lcm_timestep(double sigma, const NoiseSchedule& table, int64_t model_timesteps) {

@@ -11,7 +11,8 @@ namespace safelight::diffusion {
 NoiseSchedule lcm_table(const NoiseSchedule& schedule);
 
 /// Falling sigmas over that table, 0 behind them.
-std::vector<float> lcm_sigmas(Spacing spacing, int64_t steps, const NoiseSchedule& schedule);
+std::vector<float> lcm_sigmas(Spacing spacing, int64_t steps, const NoiseSchedule& schedule,
+                              const SigmaOptions& options = {});
 
 /// The nearest of the table's timesteps, in the model's own count.
 double lcm_timestep(double sigma, const NoiseSchedule& table, int64_t model_timesteps);

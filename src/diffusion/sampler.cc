@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <array>
 #include <cmath>
 
 #include "base/text.h"
@@ -13,64 +12,9 @@
 namespace safelight::diffusion {
 namespace {
 
-// name, aliases, automatic, uses spacing, stochastic, brownian, discards penultimate, evaluations,
-// eta, reference, function
-constexpr std::array kSamplers = {
-    SamplerInfo{"DPM++ 2M", "k_dpmpp_2m,dpmpp_2m", Spacing::kKarras, true, false, false, false, 1,
-                0, "k-diffusion sample_dpmpp_2m", &sample_dpmpp_2m},
-    SamplerInfo{"DPM++ SDE", "k_dpmpp_sde,dpmpp_sde", Spacing::kKarras, true, true, true, false, 2,
-                1, "k-diffusion sample_dpmpp_sde", &sample_dpmpp_sde},
-    SamplerInfo{"DPM++ 2M SDE", "k_dpmpp_2m_sde,dpmpp_2m_sde", Spacing::kExponential, true, true,
-                true, false, 1, 1, "k-diffusion sample_dpmpp_2m_sde (midpoint)",
-                &sample_dpmpp_2m_sde},
-    SamplerInfo{"DPM++ 2M SDE Heun", "k_dpmpp_2m_sde_heun,dpmpp_2m_sde_heun", Spacing::kExponential,
-                true, true, true, false, 1, 1, "k-diffusion sample_dpmpp_2m_sde (heun)",
-                &sample_dpmpp_2m_sde_heun},
-    SamplerInfo{"DPM++ 2S a", "k_dpmpp_2s_a,dpmpp_2s_ancestral,dpm++ 2s ancestral",
-                Spacing::kKarras, true, true, false, false, 2, 1,
-                "k-diffusion sample_dpmpp_2s_ancestral", &sample_dpmpp_2s_ancestral},
-    SamplerInfo{"DPM++ 3M SDE", "k_dpmpp_3m_sde,dpmpp_3m_sde", Spacing::kExponential, true, true,
-                true, true, 1, 1, "k-diffusion sample_dpmpp_3m_sde", &sample_dpmpp_3m_sde},
-    SamplerInfo{"Euler a", "k_euler_a,k_euler_ancestral,euler_ancestral,euler ancestral",
-                Spacing::kUniform, true, true, false, false, 1, 1,
-                "k-diffusion sample_euler_ancestral", &sample_euler_ancestral},
-    SamplerInfo{"Euler", "k_euler", Spacing::kUniform, true, false, false, false, 1, 0,
-                "k-diffusion sample_euler", &sample_euler},
-    SamplerInfo{"LMS", "k_lms", Spacing::kUniform, true, false, false, false, 1, 0,
-                "k-diffusion sample_lms", &sample_lms},
-    SamplerInfo{"Heun", "k_heun", Spacing::kUniform, true, false, false, false, 2, 0,
-                "k-diffusion sample_heun", &sample_heun},
-    SamplerInfo{"DPM2", "k_dpm_2,dpm_2", Spacing::kKarras, true, false, false, true, 2, 0,
-                "k-diffusion sample_dpm_2", &sample_dpm2},
-    SamplerInfo{"DPM2 a", "k_dpm_2_a,dpm_2_ancestral,dpm2 ancestral", Spacing::kKarras, true, true,
-                false, true, 2, 1, "k-diffusion sample_dpm_2_ancestral", &sample_dpm2_ancestral},
-    SamplerInfo{"DDIM", "", Spacing::kAutomatic, false, false, false, false, 1, 0,
-                "SD WebUI sd_samplers_timesteps_impl.ddim", &sample_ddim},
-    SamplerInfo{"PLMS", "", Spacing::kAutomatic, false, false, false, false, 1, 0,
-                "SD WebUI sd_samplers_timesteps_impl.plms", &sample_plms},
-    SamplerInfo{"UniPC", "uni_pc", Spacing::kAutomatic, false, false, false, false, 1, 0,
-                "SD WebUI sd_samplers_timesteps_impl.unipc (bh1, order 3, uniform in time)",
-                &sample_unipc},
-    SamplerInfo{"DDPM", "", Spacing::kAutomatic, false, true, false, false, 1, 0,
-                "diffusers DDPMScheduler (leading, steps_offset 1)", &sample_ddpm},
-    SamplerInfo{"DEIS", "", Spacing::kAutomatic, true, false, false, false, 1, 0,
-                "diffusers DEISMultistepScheduler (order 2)", &sample_deis},
-    SamplerInfo{"LCM", "k_lcm", Spacing::kUniform, true, true, false, false, 1, 0,
-                "SD WebUI sd_samplers_lcm.sample_lcm", &sample_lcm},
-};
-
-bool has_alias(std::string_view aliases, std::string_view name) {
-  while (!aliases.empty()) {
-    const size_t end = std::min(aliases.find(','), aliases.size());
-    if (aliases.substr(0, end) == name) return true;
-    aliases.remove_prefix(std::min(end + 1, aliases.size()));
-  }
-  return false;
-}
-
 const SamplerInfo* find_exact(std::string_view lower_name) {
-  for (const SamplerInfo& sampler : kSamplers) {
-    if (ascii_lower(sampler.name) == lower_name || has_alias(sampler.aliases, lower_name))
+  for (const SamplerInfo& sampler : samplers()) {
+    if (ascii_lower(sampler.name) == lower_name || has_name(sampler.aliases, lower_name))
       return &sampler;
   }
   return nullptr;
@@ -81,10 +25,12 @@ std::vector<float> spaced_sigmas(const SamplerInfo& sampler, const SampleInputs&
       inputs.spacing == Spacing::kAutomatic ? sampler.automatic : inputs.spacing;
   if (!sampler.uses_spacing || spacing == Spacing::kAutomatic) return {};
   const bool lcm = sampler.function == &sample_lcm;
+  const bool discards = inputs.options.discard_penultimate.value_or(sampler.discards_penultimate);
+  const int64_t steps = inputs.steps + (discards ? 1 : 0);
   std::vector<float> values =
-      lcm ? lcm_sigmas(spacing, inputs.steps, inputs.schedule)
-          : sigmas(spacing, inputs.steps + (sampler.discards_penultimate ? 1 : 0), inputs.schedule);
-  if (sampler.discards_penultimate && values.size() > 2) values.erase(values.end() - 2);
+      lcm ? lcm_sigmas(spacing, steps, inputs.schedule, inputs.sigma_options)
+          : sigmas(spacing, steps, inputs.schedule, inputs.sigma_options);
+  if (discards && values.size() > 2) values.erase(values.end() - 2);
   // Where more steps are asked for than the model has levels, a level comes twice: a step of no
   // length, in which multistep samplers would divide by zero. LCM draws anew in each step.
   if (!lcm) values.erase(std::unique(values.begin(), values.end()), values.end());
@@ -98,13 +44,14 @@ std::vector<std::string> suffixes(const SpacingInfo& spacing) {
                                    "_" + std::string(spacing.identifier)};
   if (spacing.spacing == Spacing::kKarras) endings.emplace_back("_ka");
   if (spacing.spacing == Spacing::kExponential) endings.emplace_back("_exp");
+  if (spacing.spacing == Spacing::kSgmUniform) endings.emplace_back(" sgm");
   return endings;
 }
 
 /// Of the samplers, and of the samplers with a schedule behind them.
 std::string nearest_sampler(std::string_view name) {
   std::vector<std::string> names;
-  for (const SamplerInfo& sampler : kSamplers) {
+  for (const SamplerInfo& sampler : samplers()) {
     names.emplace_back(sampler.name);
     for (const SpacingInfo& spacing : spacings())
       names.push_back(fmt::format("{} {}", sampler.name, spacing.name));
@@ -113,8 +60,6 @@ std::string nearest_sampler(std::string_view name) {
 }
 
 }  // namespace
-
-std::span<const SamplerInfo> samplers() { return kSamplers; }
 
 Result<SamplerChoice> find_sampler(std::string_view name) {
   const std::string wanted = ascii_lower(trimmed(name));
@@ -125,6 +70,12 @@ Result<SamplerChoice> find_sampler(std::string_view name) {
       if (const SamplerInfo* found = find_exact(wanted.substr(0, wanted.size() - suffix.size())))
         return SamplerChoice{found, spacing.spacing};
     }
+  }
+  if (names_flow_match(wanted)) {
+    return Error{ErrorCode::kUnsupported,
+                 fmt::format("sampler '{}' is for flow models, and no family here is one; the same "
+                             "name without it is for Stable Diffusion's",
+                             trimmed(name))};
   }
   const std::string nearest = nearest_sampler(trimmed(name));
   return Error{ErrorCode::kInvalidArgument,
@@ -142,7 +93,7 @@ SamplerRun::SamplerRun(const SamplerInfo& sampler, const SampleInputs& inputs,
       sigmas_(spaced_sigmas(sampler, inputs)) {
   if (!sampler.brownian) return;
   // The motion spans the sigmas of the run above 0.
-  const float low = sigmas_.size() > 1 ? sigmas_[sigmas_.size() - 2] : sigmas_.front();
+  const float low = sigmas_.back() > 0 ? sigmas_.back() : sigmas_[sigmas_.size() - 2];
   brownian_ = std::make_unique<BrownianNoise>(inputs.shape, inputs.seeds, low, sigmas_.front(),
                                               inputs.noise.source());
 }
@@ -158,8 +109,41 @@ AncestralStep ancestral_step(double from, double to, double eta) {
   return {std::sqrt(to * to - up * up), up};
 }
 
+double SamplerRun::churn(Tensor& x, double sigma) {
+  const SamplerOptions& given = options();
+  if (given.s_churn <= 0) return sigma;
+  const Tensor noise = next_noise();  // drawn in each step, used or not, as k-diffusion does
+  const bool above = given.s_tmax > 0 && sigma > given.s_tmax;  // 0: no limit, as SD WebUI
+  if (sigma < given.s_tmin || above) return sigma;
+  const double gamma = std::min(given.s_churn / static_cast<double>(steps()), std::sqrt(2.0) - 1);
+  const double raised = sigma * (gamma + 1);
+  x = sum({{1, x}, {given.s_noise * std::sqrt(raised * raised - sigma * sigma), noise}});
+  return raised;
+}
+
+Status check(const SampleInputs& inputs) {
+  if (inputs.steps < 1) {
+    return Error{ErrorCode::kInvalidArgument,
+                 fmt::format("steps is {}; at least 1 is needed", inputs.steps)};
+  }
+  const SamplerOptions& options = inputs.options;
+  for (const double number :
+       {options.eta.value_or(0), options.s_churn, options.s_tmin, options.s_noise}) {
+    if (!std::isfinite(number) || number < 0) {
+      return Error{ErrorCode::kInvalidArgument,
+                   fmt::format("a sampler's option is {}; eta, s_churn, s_tmin and s_noise are "
+                               "finite numbers, at least 0",
+                               number)};
+    }
+  }
+  if (std::isnan(options.s_tmax))
+    return Error{ErrorCode::kInvalidArgument, "s_tmax is no number; 0 is no limit"};
+  return check(inputs.sigma_options, inputs.schedule);
+}
+
 Result<Tensor> sample(const SamplerInfo& sampler, const SampleInputs& inputs,
                       const Denoiser& denoiser, const StepCallback& callback) {
+  if (Status good = check(inputs); !good) return good.error();
   SamplerRun run(sampler, inputs, denoiser, callback);
   return sampler.function(run);
 }

@@ -18,18 +18,24 @@ class SamplerRun {
   const SamplerOptions& options() const { return inputs_.options; }
   int64_t requested_steps() const { return inputs_.steps; }
   double eta() const { return inputs_.options.eta.value_or(sampler_.eta); }
+  SigmaRange range() const { return diffusion::range(inputs_.sigma_options, inputs_.schedule); }
 
-  /// Falling sigmas with 0 behind them (empty for samplers with timesteps of their own).
+  /// Falling sigmas, mostly with 0 behind them (empty for samplers with timesteps of their own).
   const std::vector<float>& sigmas() const { return sigmas_; }
   /// Steps between them.
   int64_t steps() const { return static_cast<int64_t>(sigmas_.size()) - 1; }
 
-  /// What the last prediction was without guidance.
-  const Tensor& unguided() const { return inputs_.unguided(); }
-
   Tensor first_noise() { return inputs_.noise.first(); }
   Tensor next_noise() { return inputs_.noise.next(); }
   Tensor brownian_noise(double sigma, double sigma_next);
+
+  /// Karras' churn: noise added before a step. Gives the level after it.
+  double churn(Tensor& x, double sigma);
+
+  /// The unconditional picture of the last evaluation, which gave `denoised`.
+  const Tensor& unguided(const Tensor& denoised) const {
+    return inputs_.unguided ? inputs_.unguided() : denoised;
+  }
 
   Result<Tensor> denoise(const Tensor& x, double sigma) {
     return denoiser_(x, sigma, schedule().timestep(sigma));
@@ -70,7 +76,7 @@ struct AncestralStep {
 };
 AncestralStep ancestral_step(double from, double to, double eta);
 
-// The samplers, one function each (see the list in sampler.cc).
+// The samplers, one function each (see the list in sampler_list.cc).
 Result<Tensor> sample_euler(SamplerRun& run);
 Result<Tensor> sample_euler_ancestral(SamplerRun& run);
 Result<Tensor> sample_heun(SamplerRun& run);
@@ -83,11 +89,34 @@ Result<Tensor> sample_dpmpp_sde(SamplerRun& run);
 Result<Tensor> sample_dpmpp_2m_sde(SamplerRun& run);
 Result<Tensor> sample_dpmpp_2m_sde_heun(SamplerRun& run);
 Result<Tensor> sample_dpmpp_3m_sde(SamplerRun& run);
+Result<Tensor> sample_dpm_fast(SamplerRun& run);
+Result<Tensor> sample_dpm_adaptive(SamplerRun& run);
+Result<Tensor> sample_restart(SamplerRun& run);
 Result<Tensor> sample_ddim(SamplerRun& run);
+Result<Tensor> sample_ddim_cfg_pp(SamplerRun& run);
 Result<Tensor> sample_ddpm(SamplerRun& run);
 Result<Tensor> sample_plms(SamplerRun& run);
 Result<Tensor> sample_unipc(SamplerRun& run);
+Result<Tensor> sample_unipc_bh2(SamplerRun& run);
 Result<Tensor> sample_deis(SamplerRun& run);
 Result<Tensor> sample_lcm(SamplerRun& run);
+Result<Tensor> sample_tcd(SamplerRun& run);
+Result<Tensor> sample_euler_cfg_pp(SamplerRun& run);
+Result<Tensor> sample_euler_ancestral_cfg_pp(SamplerRun& run);
+Result<Tensor> sample_dpmpp_2m_cfg_pp(SamplerRun& run);
+Result<Tensor> sample_dpmpp_2s_ancestral_cfg_pp(SamplerRun& run);
+Result<Tensor> sample_heunpp2(SamplerRun& run);
+Result<Tensor> sample_ipndm(SamplerRun& run);
+Result<Tensor> sample_ipndm_v(SamplerRun& run);
+Result<Tensor> sample_res_multistep(SamplerRun& run);
+Result<Tensor> sample_res_multistep_cfg_pp(SamplerRun& run);
+Result<Tensor> sample_gradient_estimation(SamplerRun& run);
+Result<Tensor> sample_gradient_estimation_cfg_pp(SamplerRun& run);
+Result<Tensor> sample_er_sde(SamplerRun& run);
+Result<Tensor> sample_seeds_2(SamplerRun& run);
+Result<Tensor> sample_seeds_3(SamplerRun& run);
+Result<Tensor> sample_exponential_heun(SamplerRun& run);
+Result<Tensor> sample_sa_solver(SamplerRun& run);
+Result<Tensor> sample_sa_solver_pece(SamplerRun& run);
 
 }  // namespace safelight::diffusion

@@ -1,6 +1,6 @@
 // Samplers on the model's own timesteps, in the variance-preserving scale x = sqrt(alpha-bar)
 // picture + sqrt(1 - alpha-bar) noise: DDIM (Song et al. 2020) and PLMS (Liu et al. 2022) as SD
-// WebUI has them, DDPM (Ho et al. 2020) as diffusers.
+// WebUI has them, DDPM (Ho et al. 2020) and TCD (Zheng et al. 2024) as diffusers.
 #include <algorithm>
 #include <cmath>
 #include <deque>
@@ -66,7 +66,12 @@ int64_t webui_steps(const std::vector<int64_t>& timesteps) {
 
 }  // namespace
 
-Result<Tensor> sample_ddim(SamplerRun& run) {
+namespace {
+
+/// DDIM; with CFG++ the noise that goes on is that of the unconditional picture, and the guidance
+/// scale means a 12.5th of itself.
+Result<Tensor> ddim(SamplerRun& run, bool cfg_pp) {
+  constexpr double kShare = 1 / 12.5;
   TimestepModel model(run);
   const std::vector<int64_t> timesteps = webui_timesteps(run);
   const int64_t steps = webui_steps(timesteps);
@@ -75,15 +80,23 @@ Result<Tensor> sample_ddim(SamplerRun& run) {
     const int64_t index = static_cast<int64_t>(timesteps.size()) - 1 - i,
                   t = timesteps[static_cast<size_t>(index)];
     const double a = model.alpha_bar(t), a_before = alpha_before(model, timesteps, index);
-    const Result<Tensor> denoised = run.reported(i, steps, model.sigma(t), x, model.denoised(x, t));
+    Result<Tensor> denoised = model.denoised(x, t);
     if (!denoised) return denoised;
+    const Tensor& base = cfg_pp ? run.unguided(*denoised) : *denoised;
+    if (cfg_pp) denoised = sum({{kShare, *denoised}, {1 - kShare, base}});
+    if (Status go = run.report(i, steps, model.sigma(t), x, *denoised); !go) return go.error();
     const double deviation = run.eta() * std::sqrt((1 - a_before) / (1 - a) * (1 - a / a_before));
     const double direction = std::sqrt(std::max(0.0, 1 - a_before - deviation * deviation));
-    x = sum({{std::sqrt(a_before), *denoised}, {direction, model.noise(x, *denoised, t)}});
+    x = sum({{std::sqrt(a_before), *denoised}, {direction, model.noise(x, base, t)}});
     if (deviation > 0) x = sum({{1, x}, {deviation, run.next_noise()}});
   }
   return x;
 }
+
+}  // namespace
+
+Result<Tensor> sample_ddim(SamplerRun& run) { return ddim(run, false); }
+Result<Tensor> sample_ddim_cfg_pp(SamplerRun& run) { return ddim(run, true); }
 
 Result<Tensor> sample_plms(SamplerRun& run) {
   TimestepModel model(run);
@@ -139,6 +152,30 @@ Result<Tensor> sample_ddpm(SamplerRun& run) {
              {std::sqrt(ratio) * (1 - a_before) / (1 - a), x}});
     const double variance = std::max(1e-20, (1 - a_before) / (1 - a) * (1 - ratio));
     if (t > 0) x = sum({{1, x}, {std::sqrt(variance), run.next_noise()}});
+  }
+  return x;
+}
+
+Result<Tensor> sample_tcd(SamplerRun& run) {
+  constexpr int64_t kDistilled = 50;
+  TimestepModel model(run);
+  const int64_t size = run.schedule().size(), levels = std::min(kDistilled, size),
+                steps = std::min(run.requested_steps(), levels);
+  const auto timestep = [&](int64_t i) {  // 0 behind the last
+    return i < steps ? (levels - i * levels / steps) * (size / levels) - 1 : 0;
+  };
+  const double gamma = std::min(run.eta(), 1.0);
+  Tensor x = run.first_noise();
+  for (int64_t i = 0; i < steps; ++i) {
+    const int64_t t = timestep(i), next = timestep(i + 1);
+    const auto below = static_cast<int64_t>((1 - gamma) * static_cast<double>(next));
+    const double a_below = model.alpha_bar(below), kept = model.alpha_bar(next) / a_below;
+    const Result<Tensor> denoised = run.reported(i, steps, model.sigma(t), x, model.denoised(x, t));
+    if (!denoised) return denoised;
+    x = sum(
+        {{std::sqrt(a_below), *denoised}, {std::sqrt(1 - a_below), model.noise(x, *denoised, t)}});
+    if (gamma > 0 && i + 1 < steps)
+      x = sum({{std::sqrt(kept), x}, {std::sqrt(1 - kept), run.next_noise()}});
   }
   return x;
 }

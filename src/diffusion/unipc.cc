@@ -1,15 +1,18 @@
-// UniPC (Zhao et al. 2023), data prediction with B(h) = h ("bh1"), order 3, steps uniform in time:
-// what SD WebUI runs.
+// UniPC (Zhao et al. 2023), data prediction with B(h) = h ("bh1") or exp(h) - 1 ("bh2"), order 3,
+// steps uniform in time: what SD WebUI runs.
 #include <algorithm>
 #include <cmath>
 #include <deque>
 
+#include "diffusion/linear_system.h"
 #include "diffusion/sampler_run.h"
 
 namespace safelight::diffusion {
 namespace {
 
 constexpr int64_t kOrder = 3;
+
+enum class Variant { kBh1, kBh2 };
 
 /// The model over continuous time in [1 / N, 1]; log alpha is linear between the timesteps of the
 /// table.
@@ -49,29 +52,6 @@ struct Past {
   Tensor picture;
 };
 
-/// Solves the small system a x = b by elimination with pivoting.
-std::vector<double> solve(std::vector<std::vector<double>> a, std::vector<double> b) {
-  const size_t n = b.size();
-  for (size_t column = 0; column < n; ++column) {
-    size_t pivot = column;
-    for (size_t row = column; row < n; ++row) {
-      if (std::abs(a[row][column]) > std::abs(a[pivot][column])) pivot = row;
-    }
-    std::swap(a[pivot], a[column]);
-    std::swap(b[pivot], b[column]);
-    for (size_t row = column + 1; row < n; ++row) {
-      const double factor = a[row][column] / a[column][column];
-      for (size_t k = column; k < n; ++k) a[row][k] -= factor * a[column][k];
-      b[row] -= factor * b[column];
-    }
-  }
-  for (size_t row = n; row-- > 0;) {
-    for (size_t k = row + 1; k < n; ++k) b[row] -= a[row][k] * b[k];
-    b[row] /= a[row][row];
-  }
-  return b;
-}
-
 /// The coefficients of a step from past[0] to `time` (equations 3, 8 and 9 of the paper).
 struct StepWeights {
   double x, newest, differences;  ///< of x, of the newest picture, of the sum of differences
@@ -80,11 +60,12 @@ struct StepWeights {
 };
 
 StepWeights step_weights(const ContinuousModel& model, const std::deque<Past>& past, double time,
-                         int64_t order) {
+                         int64_t order, Variant variant) {
   const double h = model.lambda(time) - model.lambda(past[0].time), hh = -h;
+  const double b = variant == Variant::kBh1 ? hh : std::expm1(hh);
   StepWeights weights{model.deviation(time) / model.deviation(past[0].time),
                       -model.alpha(time) * std::expm1(hh),
-                      -model.alpha(time) * hh,
+                      -model.alpha(time) * b,
                       {},
                       {},
                       {}};
@@ -100,7 +81,7 @@ StepWeights step_weights(const ContinuousModel& model, const std::deque<Past>& p
     std::vector<double> row;
     for (const double node : nodes) row.push_back(std::pow(node, static_cast<double>(i - 1)));
     powers.push_back(row);
-    right.push_back(phi * factorial / hh);
+    right.push_back(phi * factorial / b);
     factorial *= static_cast<double>(i + 1);
     phi = phi / hh - 1 / factorial;
   }
@@ -126,9 +107,7 @@ Tensor weighted_differences(const std::deque<Past>& past, const StepWeights& ste
   return total;
 }
 
-}  // namespace
-
-Result<Tensor> sample_unipc(SamplerRun& run) {
+Result<Tensor> unipc(SamplerRun& run, Variant variant) {
   ContinuousModel model(run);
   // SD WebUI counts steps by its timesteps, which come in whole strides.
   const int64_t size = run.schedule().size(),
@@ -147,7 +126,7 @@ Result<Tensor> sample_unipc(SamplerRun& run) {
       return go.error();
     const int64_t order = i < top_order ? i : std::min(top_order, steps + 1 - i);
     const double time = time_of(i);
-    const StepWeights step = step_weights(model, past, time, order);
+    const StepWeights step = step_weights(model, past, time, order, variant);
     const Tensor base = sum({{step.x, x}, {step.newest, past[0].picture}});
     const bool corrects = i < steps;
     Tensor predicted = base;
@@ -168,5 +147,10 @@ Result<Tensor> sample_unipc(SamplerRun& run) {
   }
   return x;
 }
+
+}  // namespace
+
+Result<Tensor> sample_unipc(SamplerRun& run) { return unipc(run, Variant::kBh1); }
+Result<Tensor> sample_unipc_bh2(SamplerRun& run) { return unipc(run, Variant::kBh2); }
 
 }  // namespace safelight::diffusion
