@@ -52,6 +52,12 @@ constexpr std::string_view kOrder[] = {"Steps",
                                        "Sigma tmin",
                                        "Sigma tmax",
                                        "Sigma noise",
+                                       "Schedule min sigma",
+                                       "Schedule max sigma",
+                                       "Schedule rho",
+                                       "Beta schedule alpha",
+                                       "Beta schedule beta",
+                                       "Discard penultimate sigma",
                                        "CFG rescale",
                                        "Guidance start",
                                        "Guidance end",
@@ -70,6 +76,9 @@ struct Spelling {
   std::string_view field, ours, webui;
 };
 constexpr Spelling kSpellings[] = {
+    {"discard_penultimate_sigma", "on", "True"},
+    {"discard_penultimate_sigma", "off", "False"},
+    {"discard_penultimate_sigma", "auto", "Automatic"},
     {"noise_source", "cpu", "CPU"},
     {"noise_source", "nv", "NV"},
     {"noise_source", "nv", "GPU"},

@@ -22,6 +22,8 @@ struct Rename {
 constexpr Rename kKeys[] = {
     // SD WebUI
     {"Eta DDIM", "Eta"},
+    {"Beta scheduler alpha", "Beta schedule alpha"},
+    {"Beta scheduler beta", "Beta schedule beta"},
     // SD.Next (modules/processing_info.py), and its earlier versions
     {"CLiP-skip", "Clip skip"},
     {"CFG end", "Guidance end"},

@@ -19,6 +19,10 @@ namespace json = boost::json;
 
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
 constexpr auto kSeedLimit = static_cast<double>(kMaxSeed);
+constexpr double kMostSigma = 10000;  // zero-terminal-SNR models reach 4519
+constexpr double kLeastRho = 0.1;
+/// A switch of SD WebUI's that has "on" beside our own way; its true and false are "on" and "auto".
+constexpr std::string_view kAutoOnOff = "auto on off";
 
 /// How a scale changes over a run: see diffusion::ScaleCurve.
 constexpr std::string_view kScaleCurves =
@@ -126,10 +130,24 @@ constexpr std::array kFields = {
     Field{"deep_cache_depth", "", "", "Deep cache depth", &Request::deep_cache_depth, 1, 32, "",
           "with deep_cache_interval: input and output blocks that run in every step"},
     Field{"eta", "", "", "Eta", &Request::eta, 0, 10, "", "noise that ancestral samplers and DDIM add; theirs if not given"},
-    Field{"s_churn", "", "", "Sigma churn", &Request::s_churn, 0, 100, "", "stochasticity of Euler, Heun and DPM2"},
+    Field{"s_churn", "", "", "Sigma churn", &Request::s_churn, 0, 100, "",
+          "stochasticity of Euler, Heun, HeunPP2 and DPM2"},
     Field{"s_tmin", "", "", "Sigma tmin", &Request::s_tmin, 0, 1e6, "", "lowest sigma at which s_churn acts"},
     Field{"s_tmax", "", "", "Sigma tmax", &Request::s_tmax, 0, kInfinity, "", "highest sigma at which s_churn acts"},
     Field{"s_noise", "", "", "Sigma noise", &Request::s_noise, 0, 10, "", "scale of the noise that samplers add"},
+    Field{"sigma_min", "", "", "Schedule min sigma", &Request::sigma_min, 0, kMostSigma, "",
+          "lowest noise level of the schedule; 0 is the model's own"},
+    Field{"sigma_max", "", "", "Schedule max sigma", &Request::sigma_max, 0, kMostSigma, "",
+          "highest noise level of the schedule; 0 is the model's own"},
+    Field{"rho", "", "", "Schedule rho", &Request::rho, 0, 100, "",
+          "how steeply the schedules Karras and Polyexponential fall, from 0.1; 0 is theirs (7 and 1)"},
+    Field{"beta_alpha", "beta_dist_alpha", "", "Beta schedule alpha", &Request::beta_alpha, 0.01, 10, "",
+          "alpha of the schedule Beta"},
+    Field{"beta_beta", "beta_dist_beta", "", "Beta schedule beta", &Request::beta_beta, 0.01, 10, "",
+          "beta of the schedule Beta"},
+    Field{"discard_penultimate_sigma", "always_discard_next_to_last_sigma", "", "Discard penultimate sigma",
+          &Request::discard_penultimate_sigma, 0, 0, kAutoOnOff,
+          "leave out the last noise level above 0; auto is the sampler's own way"},
     Field{"styles", "", "--style", "", &Request::styles, 0, 0, "", "names of styles to put into the prompts, in order"},
     Field{"wildcards", "", "", "Wildcards", &Request::wildcards, 0, 0, kSwitch,
           "choose from __name__ (files of wildcards) and {a|b} in prompts, by each picture's seed"},
@@ -383,8 +401,8 @@ Status set_json(Request& request, const Field& field, const json::value& value) 
   if (const auto* list = std::get_if<Texts Request::*>(&field.member))
     return set_list(request.**list, field, value);
   if (const auto* text = std::get_if<std::string Request::*>(&field.member)) {
-    if (value.is_bool() && field.choices == kSwitch) {
-      request.** text = value.get_bool() ? "on" : "off";
+    if (value.is_bool() && (field.choices == kSwitch || field.choices == kAutoOnOff)) {
+      request.** text = value.get_bool() ? "on" : field.choices == kSwitch ? "off" : "auto";
       return {};
     }
     if (!value.is_string())
@@ -477,6 +495,15 @@ Status validate(const Request& request) {
     return Error{ErrorCode::kInvalidArgument,
                  fmt::format("guidance_start is {}, behind guidance_end {}", request.guidance_start,
                              request.guidance_end)};
+  }
+  if (request.sigma_min > 0 && request.sigma_max > 0 && request.sigma_min >= request.sigma_max) {
+    return Error{ErrorCode::kInvalidArgument, fmt::format("sigma_min is {}, not below sigma_max {}",
+                                                          request.sigma_min, request.sigma_max)};
+  }
+  if (request.rho > 0 && request.rho < kLeastRho) {
+    return Error{ErrorCode::kInvalidArgument,
+                 fmt::format("rho is {}; {} to 100 is possible, or 0 for the schedule's own",
+                             request.rho, kLeastRho)};
   }
   if ((request.seed_resize_from_w > 0) != (request.seed_resize_from_h > 0)) {
     return Error{ErrorCode::kInvalidArgument,

@@ -64,6 +64,10 @@ struct Request {
   double s_tmin = 0;
   double s_tmax = std::numeric_limits<double>::infinity();
   double s_noise = 1;
+  double sigma_min = 0, sigma_max = 0;       ///< ends of the noise schedule; 0 for the model's own
+  double rho = 0;                            ///< of Karras and Polyexponential; 0 for their own
+  double beta_alpha = 0.6, beta_beta = 0.6;  ///< of the Beta schedule
+  std::string discard_penultimate_sigma = "auto";
   Texts styles;                  ///< names; empty once they are put into the prompts
   std::string wildcards = "on";  ///< __name__ and {a|b} in prompts are chosen from
   std::string prompt_syntax = "webui";
