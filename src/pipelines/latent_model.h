@@ -6,7 +6,7 @@
 
 #include "base/result.h"
 #include "base/tensor.h"
-#include "diffusion/noise_schedule.h"
+#include "diffusion/sigma_schedule.h"
 #include "engine/engine.h"
 #include "models/unet/self_attentions.h"
 #include "text/chunks.h"
@@ -27,6 +27,7 @@ struct ModelTraits {
   int64_t picture_channels = 0;
   models::unet::SelfAttentions self_attentions;  ///< of the denoiser
   diffusion::NoiseSchedule schedule;
+  diffusion::AlignedSteps aligned = diffusion::AlignedSteps::kSd1;
 };
 
 /// A prompt as the denoiser reads it.

@@ -90,7 +90,8 @@ ModelTraits traits_of(const models::stable_diffusion::Config& config,
       .max_clip_skip = config.heeds_clip_skip ? config.text.front().network.layers : kMaxClipSkip,
       .picture_channels = config.picture_channels(),
       .self_attentions = unet.self_attentions(),
-      .schedule = schedule_of(config)};
+      .schedule = schedule_of(config),
+      .aligned = config.facts > 0 ? diffusion::AlignedSteps::kSdxl : diffusion::AlignedSteps::kSd1};
 }
 
 class StableDiffusionModel : public LatentModel {

@@ -6,30 +6,14 @@
 #include <optional>
 #include <random>
 
-#include "diffusion/sampler.h"
 #include "pipelines/guided_denoiser.h"
 #include "pipelines/prompt_conditioning.h"
+#include "pipelines/sampler_plan.h"
 
 namespace safelight::pipelines {
 namespace {
 
 using request::Request;
-
-struct SamplerPlan {
-  const diffusion::SamplerInfo* sampler;
-  diffusion::Spacing spacing;
-};
-
-/// A schedule in the sampler's name ("DPM++ 2M Karras") counts where none is asked for apart.
-Result<SamplerPlan> plan_sampler(const Request& request) {
-  const auto sampler = diffusion::find_sampler(request.sampler);
-  if (!sampler) return sampler.error();
-  const auto spacing = diffusion::find_spacing(request.schedule);
-  if (!spacing) return spacing.error();
-  const bool automatic = *spacing == diffusion::Spacing::kAutomatic;
-  return SamplerPlan{sampler->sampler,
-                     automatic && sampler->spacing ? *sampler->spacing : *spacing};
-}
 
 diffusion::NoiseOptions noise_options(const Request& request, const ModelTraits& traits,
                                       int64_t pictures) {
@@ -121,7 +105,7 @@ class StepWatch {
 }  // namespace
 
 Status check_request(const Request& request, const ModelTraits& traits) {
-  const auto plan = plan_sampler(request);
+  const auto plan = plan_sampler(request, traits);
   if (!plan) return plan.error();
   if (traits.picture_channels > 0) {
     return Error{ErrorCode::kUnsupported,
@@ -142,7 +126,7 @@ Status check_request(const Request& request, const ModelTraits& traits) {
 Result<std::vector<image::UncheckedImage>> text_to_image(LatentModel& model, const Request& request,
                                                          int64_t pictures,
                                                          const BatchOptions& options) {
-  const auto plan = plan_sampler(request);
+  const auto plan = plan_sampler(request, model.traits());
   if (!plan) return plan.error();
   const auto prompts = PromptConditioning::encode(
       {model, options.conditionings, options.model_id, options.words, options.stop}, request);
@@ -162,10 +146,11 @@ Result<std::vector<image::UncheckedImage>> text_to_image(LatentModel& model, con
       .schedule = model.traits().schedule,
       .spacing = plan->spacing,
       .steps = request.steps,
-      .options = {request.eta, request.s_churn, request.s_tmin, request.s_tmax, request.s_noise},
+      .options = plan->options,
       .noise = source,
       .seeds = noise.seeds,
       .shape = noise.shape,
+      .sigma_options = plan->sigma_options,
       .unguided = [&]() -> const Tensor& { return denoiser.unguided(); }};
   StepWatch watch(model, denoiser, options, request.steps);
   auto latents = diffusion::sample(

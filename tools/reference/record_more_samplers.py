@@ -123,19 +123,15 @@ def unguided(x, sigma, t):
 
 
 class ComfyModel(Schedule):
-    """A model as ComfyUI's samplers see it; traces x of the first evaluation at each of the sigmas."""
+    """A model as ComfyUI's samplers see it; keeps the x that it saw last."""
 
-    def __init__(self, sigmas, trace):
+    def __init__(self):
         super().__init__()
         levels = types.SimpleNamespace(percent_to_sigma=lambda share: self.t_to_sigma(torch.tensor((1 - share) * 999)).item())
         self.inner_model = types.SimpleNamespace(model_patcher=types.SimpleNamespace(get_model_object=lambda _: levels))
-        self.levels, self.trace = [float(sigma) for sigma in sigmas], trace
 
     def forward(self, x, sigma, model_options=None, **_):
-        at = float(sigma[0])
-        if self.levels and at == self.levels[0]:
-            self.trace({"x": x, "sigma": at})
-            self.levels.pop(0)
+        at, self.seen = float(sigma[0]), x
         t = self.sigma_to_t(sigma)[0]
         denoised = picture(x, at, t)
         if model_options and "post_cfg" in model_options:
@@ -159,9 +155,9 @@ NO_ETA = {"ER SDE", "SA Solver", "SA Solver PECE"}                 # whose funct
 
 def comfy_run(name, spacing, steps, options=None):
     function, draws = COMFY_SAMPLERS[name]
-    options, trace = dict(options or {}), Trace()
+    options, trace = dict(options or {}), Trace()                  # IPNDM tells its callback the first x in every step
     sigmas = table("Uniform" if spacing == "Automatic" else spacing, steps, Schedule())
-    model = ComfyModel(sigmas[:-1], trace)
+    model = ComfyModel()
     x, generator = first_noise()
     COMFY_SAMPLING.torch = SeededTorch(generator)                  # HeunPP2's randn_like
     if draws:
@@ -171,7 +167,8 @@ def comfy_run(name, spacing, steps, options=None):
         options["tau_func"] = COMFY_SAMPLING.sa_solver.get_tau_interval_func(
             levels.percent_to_sigma(0.2), levels.percent_to_sigma(0.8), options.pop("eta"))
     run = getattr(COMFY_SAMPLING, "sample_" + function)
-    return trace.finish(run(model, x * sigmas[0], sigmas, extra_args={}, disable=True, **options))
+    callback = lambda info: trace({"x": model.seen if "ipndm" in function else info["x"], "sigma": info["sigma"]})
+    return trace.finish(run(model, x * sigmas[0], sigmas, extra_args={}, callback=callback, disable=True, **options))
 
 
 def dpm_solver(name, steps, options=None):

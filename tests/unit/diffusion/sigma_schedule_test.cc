@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <set>
 
@@ -19,19 +20,65 @@ std::vector<Spacing> choices() {
   return all;
 }
 
-TEST(SigmaSchedule, FallsWithinTheModelsLevelsAndEndsInZero) {
+bool has(std::initializer_list<Spacing> list, Spacing spacing) {
+  return std::find(list.begin(), list.end(), spacing) != list.end();
+}
+
+TEST(SigmaSchedule, FallsWithinTheModelsLevels) {
   const NoiseSchedule schedule = NoiseSchedule::sd1();
   for (const Spacing spacing : choices()) {
     for (const int64_t steps : {1, 2, 3, 7, 20, 150, 1000}) {
       SCOPED_TRACE(fmt::format("{} in {} steps", info(spacing).name, steps));
       const std::vector<float> levels = sigmas(spacing, steps, schedule);
       ASSERT_GE(levels.size(), 2U);
-      EXPECT_EQ(levels.back(), 0);
-      EXPECT_LE(levels.front(), schedule.sigma_max() * (1 + 1e-5F));
-      EXPECT_GE(levels[levels.size() - 2], schedule.sigma_min() * (1 - 1e-5F));
+      if (spacing == Spacing::kKlOptimal) {
+        EXPECT_NEAR(levels.back(), schedule.sigma_min(), 1e-6);
+      } else {
+        EXPECT_EQ(levels.back(), 0);
+      }
+      // "Align Your Steps" has the levels of its tables; other models' curves end in 0.
+      EXPECT_LE(levels.front(), schedule.sigma_max() * (1 + 5e-5F));
+      if (!has({Spacing::kLinearQuadratic, Spacing::kBongTangent}, spacing)) {
+        EXPECT_GE(levels[levels.size() - 2], schedule.sigma_min() * (1 - 6e-3F));
+      }
       for (size_t i = 0; i + 1 < levels.size(); ++i) EXPECT_GT(levels[i], levels[i + 1]) << i;
-      if (spacing != Spacing::kDdim) {
+      if (!has({Spacing::kDdim, Spacing::kSdTurbo}, spacing)) {
         EXPECT_EQ(levels.size(), static_cast<size_t>(steps) + 1);
+      }
+    }
+  }
+  EXPECT_EQ(sigmas(Spacing::kSdTurbo, 4, schedule).size(), 5U);
+  EXPECT_EQ(sigmas(Spacing::kSdTurbo, 1000, schedule).size(), 11U);
+}
+
+TEST(SigmaSchedule, OneStepBeginsAtTheTop) {
+  const NoiseSchedule schedule = NoiseSchedule::sd1();
+  for (const Spacing spacing : choices()) {
+    if (spacing == Spacing::kDdim) continue;  // counts from the bottom
+    EXPECT_NEAR(sigmas(spacing, 1, schedule)[0], schedule.sigma_max(), 1e-3) << info(spacing).name;
+  }
+}
+
+TEST(SigmaSchedule, OtherEndsAndOtherTables) {
+  const SigmaOptions options{.sigma_min = 0.1, .sigma_max = 10};
+  const NoiseSchedule schedule = NoiseSchedule::sd1();
+  for (const Spacing spacing : {Spacing::kKarras, Spacing::kExponential, Spacing::kPolyexponential,
+                                Spacing::kNormal, Spacing::kBeta, Spacing::kKlOptimal}) {
+    const std::vector<float> levels = sigmas(spacing, 10, schedule, options);
+    EXPECT_NEAR(levels.front(), 10, 1e-4) << info(spacing).name;
+    EXPECT_NEAR(levels[spacing == Spacing::kKlOptimal ? 10 : 9], 0.1, 1e-5) << info(spacing).name;
+  }
+  // The table's own and Playground v2.5's range: nothing is taken to be SD 1.x's.
+  for (const NoiseSchedule& other :
+       {NoiseSchedule::edm({}), NoiseSchedule::sd1(Prediction::kV).zero_terminal_snr()}) {
+    for (const Spacing spacing : choices()) {
+      if (has({Spacing::kAlignYourSteps}, spacing)) continue;
+      for (const int64_t steps : {2, 3, 20}) {
+        const std::vector<float> levels = sigmas(spacing, steps, other);
+        for (size_t i = 0; i + 1 < levels.size(); ++i)
+          EXPECT_GT(levels[i], levels[i + 1]) << info(spacing).name;
+        EXPECT_GE(levels.front(), spacing == Spacing::kDdim ? 1 : other.sigma_max() * 0.3F)
+            << info(spacing).name;
       }
     }
   }
@@ -87,7 +134,9 @@ TEST(FindSpacing, ByNameAndIdentifierInAnyCase) {
     EXPECT_FALSE(entry.description.empty());
     identifiers.insert(entry.identifier);
   }
-  EXPECT_EQ(identifiers.size(), 9U);
+  EXPECT_EQ(identifiers.size(), 17U);
+  EXPECT_EQ(*find_spacing("ddim_uniform"), Spacing::kDdim);
+  EXPECT_EQ(*find_spacing("AYS"), Spacing::kAlignYourSteps);
   EXPECT_EQ(*find_spacing("KARRAS"), Spacing::kKarras);
   EXPECT_EQ(*find_spacing(" sgm uniform "), Spacing::kSgmUniform);
   EXPECT_EQ(*find_spacing(""), Spacing::kAutomatic);

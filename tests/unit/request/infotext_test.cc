@@ -141,6 +141,23 @@ TEST(ParseInfotext, ReadsSdWebui) {
   EXPECT_EQ(request.lora_hashes, "x: 1234, y: 5678");
 }
 
+TEST(ParseInfotext, ReadsSdWebuisNoiseSchedule) {
+  const std::string text =
+      "Steps: 20, Sampler: DPM fast, Schedule type: Polyexponential, CFG scale: 7, Seed: 1, RNG: "
+      "CPU, Schedule min sigma: 0.1, Schedule max sigma: 10, Schedule rho: 5, Beta schedule alpha: "
+      "0.5, Beta schedule beta: 0.7, Discard penultimate sigma: True";
+  const Request request = parse_infotext(text).request;
+  EXPECT_EQ(request.sampler, "DPM fast");
+  EXPECT_EQ(request.schedule, "Polyexponential");
+  EXPECT_EQ(request.sigma_min, 0.1);
+  EXPECT_EQ(request.sigma_max, 10);
+  EXPECT_EQ(request.rho, 5);
+  EXPECT_EQ(request.beta_alpha, 0.5);
+  EXPECT_EQ(request.beta_beta, 0.7);
+  EXPECT_EQ(request.discard_penultimate_sigma, "on");
+  EXPECT_EQ(to_infotext(request, "", "1"), text + ", Version: 1");
+}
+
 TEST(ParseInfotext, ReadsOldSamplerNames) {
   const auto sampler_of = [](std::string_view name) {
     const Request request =

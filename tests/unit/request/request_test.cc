@@ -238,6 +238,26 @@ TEST(Validate, FieldsThatBelongTogether) {
             "seed_resize_from_w and seed_resize_from_h are given together or not at all");
   request.seed_resize_from_h = 65;
   EXPECT_EQ(invalid(request), "a seed_resize_from size is 65; multiples of 8 are possible");
+  request = {};
+  request.sigma_min = 5;
+  request.sigma_max = 2.5;
+  EXPECT_EQ(invalid(request), "sigma_min is 5, not below sigma_max 2.5");
+  request = {};
+  request.rho = 0.05;
+  EXPECT_EQ(invalid(request), "rho is 0.05; 0.1 to 100 is possible, or 0 for the schedule's own");
+}
+
+TEST(Json, TakesSdWebuisSwitchOfTheLastSigma) {
+  const auto read_switch = [](const std::string& value) {
+    return read(R"({"override_settings": {"always_discard_next_to_last_sigma": )" + value +
+                R"(, "sigma_min": 0.1, "rho": 5}})");
+  };
+  EXPECT_EQ(read_switch("true")->discard_penultimate_sigma, "on");
+  EXPECT_EQ(read_switch("false")->discard_penultimate_sigma, "auto");
+  EXPECT_EQ(read_switch("\"off\"")->discard_penultimate_sigma, "off");
+  EXPECT_EQ(read_switch("true")->sigma_min, 0.1);
+  EXPECT_EQ(read_switch("true")->rho, 5);
+  EXPECT_FALSE(read_switch("3"));
 }
 
 TEST(SetText, TakesNumbersAsFlagsGiveThem) {
