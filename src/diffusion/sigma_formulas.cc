@@ -58,7 +58,10 @@ double spaced(double first, double last, int64_t i, int64_t n) {
 
 std::vector<float> karras_sigmas(int64_t steps, SigmaRange range, double rho) {
   const double top = std::pow(range.high, 1 / rho), bottom = std::pow(range.low, 1 / rho);
-  return from_each(steps, [&](int64_t i) { return std::pow(spaced(top, bottom, i, steps), rho); });
+  return from_each(steps, [&](int64_t i) {
+    // Where the ends are many powers apart, rounding would lead below 0.
+    return std::pow(std::max(spaced(top, bottom, i, steps), bottom), rho);
+  });
 }
 
 std::vector<float> polyexponential_sigmas(int64_t steps, SigmaRange range, double rho) {
@@ -90,7 +93,8 @@ std::vector<float> aligned_sigmas(int64_t steps, AlignedSteps model) {
 
 std::vector<float> gits_sigmas(int64_t steps, double high, AlignedSteps model) {
   Levels levels = model == AlignedSteps::kSdxl ? kGitsSdxl : kGitsSd1;
-  for (double& level : levels) level = level > 0 ? high / level : kGitsLowest;
+  for (double& level : levels)
+    level = level > 0 ? std::max(high / level, kGitsLowest) : kGitsLowest;
   return log_linear(levels, steps);
 }
 

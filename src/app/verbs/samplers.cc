@@ -24,15 +24,15 @@ std::string_view automatic_name(const SamplerInfo& sampler) {
 }
 
 std::string to_text() {
-  std::string text = fmt::format("{:<18}  {:<12}  {:<6}  {:<6}  {}\n", "SAMPLER", "AUTOMATIC",
+  std::string text = fmt::format("{:<25}  {:<12}  {:<6}  {:<6}  {}\n", "SAMPLER", "AUTOMATIC",
                                  "EVALS", "NOISE", "EQUALS");
   for (const SamplerInfo& sampler : diffusion::samplers()) {
-    text += fmt::format("{:<18}  {:<12}  {:<6}  {:<6}  {}\n", sampler.name, automatic_name(sampler),
+    text += fmt::format("{:<25}  {:<12}  {:<6}  {:<6}  {}\n", sampler.name, automatic_name(sampler),
                         sampler.evaluations, sampler.stochastic ? "yes" : "no", sampler.reference);
   }
-  text += fmt::format("\n{:<18}  {}\n", "SCHEDULE", "MEANING");
+  text += fmt::format("\n{:<25}  {}\n", "SCHEDULE", "MEANING");
   for (const SpacingInfo& spacing : diffusion::spacings()) {
-    text += fmt::format("{:<18}  {}\n", spacing.name, spacing.description);
+    text += fmt::format("{:<25}  {}\n", spacing.name, spacing.description);
   }
   return text;
 }
@@ -46,11 +46,13 @@ json::object to_json() {
                         {"uses_schedule", sampler.uses_spacing},
                         {"evaluations", sampler.evaluations},
                         {"stochastic", sampler.stochastic},
+                        {"cfg_plus_plus", sampler.uses_unguided},
                         {"equals", sampler.reference}});
   }
   for (const SpacingInfo& spacing : diffusion::spacings()) {
     schedules.push_back({{"name", spacing.name},
                          {"identifier", spacing.identifier},
+                         {"aliases", spacing.aliases},
                          {"meaning", spacing.description}});
   }
   return {{"samplers", samplers}, {"schedules", schedules}};
