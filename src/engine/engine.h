@@ -12,6 +12,7 @@
 #include "engine/profile.h"
 #include "graph/graph.h"
 #include "weights/bound_weights.h"
+#include "weights/changed_weight.h"
 
 namespace safelight::engine {
 
@@ -89,6 +90,10 @@ class Engine {
   virtual ~Engine() = default;
   virtual const DeviceInfo& device() const = 0;
   virtual std::shared_ptr<LoadedWeights> load(weights::BoundWeights weights) = 0;
+  /// Weights like `base`, which this engine loaded, but for those in `changed`: what did not change
+  /// is shared with `base`, packed forms too, and is kept alive with it.
+  virtual std::shared_ptr<LoadedWeights> load_changed(const std::shared_ptr<LoadedWeights>& base,
+                                                      weights::ChangedWeights changed) = 0;
   /// Errors: kOutOfMemory before working memory is taken, where it would pass what is free or
   /// EngineOptions::max_memory; kInternal where a kernel library refuses.
   virtual Result<std::unique_ptr<Executable>> compile(

@@ -5,8 +5,10 @@
 #include <map>
 #include <optional>
 
+#include "models/names/adapter_names.h"
 #include "models/stable_diffusion/graphs.h"
 #include "models/stable_diffusion/stable_diffusion.h"
+#include "pipelines/adapted_weights.h"
 #include "pipelines/executable_cache.h"
 #include "pipelines/picture_decoder.h"
 #include "pipelines/text_conditioner.h"
@@ -79,6 +81,11 @@ diffusion::NoiseSchedule schedule_of(const models::stable_diffusion::Config& con
   return config.zero_terminal_snr ? schedule.zero_terminal_snr() : schedule;
 }
 
+/// Residual blocks that a level has on the way down, by which diffusers' names are numbered.
+int64_t blocks_of(const models::unet::Config& config) {
+  return static_cast<int64_t>(config.levels.front().down.size());
+}
+
 ModelTraits traits_of(const models::stable_diffusion::Config& config,
                       const models::unet::UNet& unet) {
   return {
@@ -94,6 +101,18 @@ ModelTraits traits_of(const models::stable_diffusion::Config& config,
       .aligned = config.facts > 0 ? diffusion::AlignedSteps::kSdxl : diffusion::AlignedSteps::kSd1};
 }
 
+/// What was compiled for one set of the UNet's weights.
+struct UNetExecutables {
+  ExecutableCache<std::pair<std::array<int64_t, 4>, models::stable_diffusion::DenoiserOptions>>
+      denoisers;
+  ExecutableCache<int64_t> keys;
+
+  void clear() {
+    denoisers.clear();
+    keys.clear();
+  }
+};
+
 class StableDiffusionModel : public LatentModel {
  public:
   StableDiffusionModel(engine::Engine& engine, models::stable_diffusion::Model model)
@@ -101,8 +120,10 @@ class StableDiffusionModel : public LatentModel {
         traits_(traits_of(model.config, model.unet.network)),
         text_(engine, model.config, std::move(model.text)),
         unet_(std::move(model.unet.network)),
-        unet_weights_(engine.load(std::move(model.unet.weights))),
-        decoder_(engine, std::move(model.autoencoder), [this] { return text_.release(); }) {}
+        unet_weights_(
+            engine, model.unet.weights,
+            models::names::unet_adapter_names(model.unet.weights, blocks_of(model.config.unet))),
+        decoder_(engine, std::move(model.autoencoder), [this] { return make_room(); }) {}
 
   const ModelTraits& traits() const override { return traits_; }
   void set_own_size(int64_t width, int64_t height) override {
@@ -110,7 +131,7 @@ class StableDiffusionModel : public LatentModel {
     traits_.height = height;
   }
   uint64_t bytes() const override {
-    return text_.bytes() + unet_weights_->bytes() + decoder_.bytes();
+    return text_.bytes() + unet_weights_.bytes() + decoder_.bytes();
   }
 
   Result<Conditioning> encode(const std::vector<text::TokenChunk>& chunks,
@@ -132,11 +153,12 @@ class StableDiffusionModel : public LatentModel {
     const auto make = [&](bool shallow) {
       options.shallow = shallow;
       return with_room([&] {
-        return denoisers_.get({{pictures, height, width, tokens}, options}, engine_, unet_weights_,
-                              [&](Graph& graph) {
-                                models::stable_diffusion::build_denoiser(
-                                    graph, unet_, pictures, height, width, tokens, options);
-                              });
+        auto& set = unet_weights_.current();
+        return set.executables.denoisers.get(
+            {{pictures, height, width, tokens}, options}, engine_, set.weights, [&](Graph& graph) {
+              models::stable_diffusion::build_denoiser(graph, unet_, pictures, height, width,
+                                                       tokens, options);
+            });
       });
     };
     const auto whole = make(false);
@@ -162,19 +184,46 @@ class StableDiffusionModel : public LatentModel {
                                         less_work.cache_interval, pictures, pass.attention_map));
   }
 
+  Status set_adapters(const std::vector<weights::AdapterUse>& uses) override {
+    const std::vector<TextConditioner::Weights*> texts = text_.weights();
+    std::vector<const weights::AdapterNames*> networks{&unet_weights_.names()};
+    for (const TextConditioner::Weights* text : texts) networks.push_back(&text->names());
+    for (const weights::AdapterUse& use : uses) {
+      if (Status fits = weights::check_adapter_fits(*use.adapter, networks, traits_.family); !fits)
+        return fits;
+    }
+    auto unet = unet_weights_.take(uses);
+    if (!unet) return unet.error();
+    std::vector<TextConditioner::Weights::Set> sets;
+    for (TextConditioner::Weights* text : texts) {
+      auto set = text->take(uses);
+      if (!set) return set.error();
+      sets.push_back(std::move(*set));
+    }
+    unet_weights_.use(std::move(*unet));
+    for (size_t i = 0; i < texts.size(); ++i) texts[i]->use(std::move(sets[i]));
+    return {};
+  }
+  std::string text_identity() const override { return text_.identity(); }
+
   Result<Tensor> decode(const Tensor& latents, const engine::StopFlag* stop) override {
     return decoder_.decode(latents, stop);
   }
 
  private:
-  /// Compiles, and where memory is wanting, once more without the text encoders' packed weights:
-  /// what they had to give was computed before.
+  /// Compiles, and where memory is wanting, once more without the weights of adapters that do not
+  /// act, and the text encoders' packed weights: what they had to give was computed before.
   template <class Compile>
   Result<std::shared_ptr<Executable>> with_room(Compile compile) {
     Result<std::shared_ptr<Executable>> compiled = compile();
-    if (compiled || compiled.error().code != ErrorCode::kOutOfMemory || !text_.release())
+    if (compiled || compiled.error().code != ErrorCode::kOutOfMemory || !make_room())
       return compiled;
     return compile();
+  }
+
+  bool make_room() {
+    const bool idle = unet_weights_.drop_idle();
+    return text_.release() || idle;
   }
 
   /// Computes keys and values of each distinct conditioning once and gives them to the denoisers.
@@ -183,7 +232,8 @@ class StableDiffusionModel : public LatentModel {
                   const engine::StopFlag* stop) {
     const graph::Shape shape = conditionings[0]->context.shape;
     const auto executable = with_room([&] {
-      return keys_.get(shape[1], engine_, unet_weights_, [&](Graph& graph) {
+      auto& set = unet_weights_.current();
+      return set.executables.keys.get(shape[1], engine_, set.weights, [&](Graph& graph) {
         const Value context = graph.input("context", shape);
         size_t i = 0;
         for (const auto& [key, value] : unet_.keys(graph, context)) {
@@ -218,10 +268,7 @@ class StableDiffusionModel : public LatentModel {
   ModelTraits traits_;
   TextConditioner text_;
   models::unet::UNet unet_;
-  std::shared_ptr<engine::LoadedWeights> unet_weights_;
-  ExecutableCache<std::pair<std::array<int64_t, 4>, models::stable_diffusion::DenoiserOptions>>
-      denoisers_;
-  ExecutableCache<int64_t> keys_;
+  AdaptedWeights<UNetExecutables> unet_weights_;
   PictureDecoder decoder_;
 };
 

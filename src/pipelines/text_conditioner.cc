@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "models/names/adapter_names.h"
 #include "models/stable_diffusion/graphs.h"
 
 namespace safelight::pipelines {
@@ -73,43 +74,49 @@ TextConditioner::TextConditioner(
     std::vector<models::stable_diffusion::Bound<models::clip::TextEncoder>> text)
     : engine_(engine), config_(std::move(config)) {
   for (size_t i = 0; i < text.size(); ++i) {
-    encoders_.push_back(Encoder{.config = config_.text[i],
-                                .network = std::move(text[i].network),
-                                .bound = std::move(text[i].weights),
-                                .weights = nullptr,
-                                .executables = {}});
+    auto names = models::names::text_adapter_names(text[i].weights, i == 0 ? "text" : "text2");
+    encoders_.push_back(
+        Encoder{.config = config_.text[i],
+                .network = std::move(text[i].network),
+                .weights = Weights(engine, std::move(text[i].weights), std::move(names))});
   }
 }
 
-void TextConditioner::load(Encoder& encoder) {
-  if (!encoder.weights) encoder.weights = engine_.load(encoder.bound);
+std::vector<TextConditioner::Weights*> TextConditioner::weights() {
+  std::vector<Weights*> all;
+  for (Encoder& encoder : encoders_) all.push_back(&encoder.weights);
+  return all;
+}
+
+std::string TextConditioner::identity() const {
+  std::string identity;
+  for (const Encoder& encoder : encoders_) {
+    const std::string& one = encoder.weights.identity();
+    if (!one.empty()) identity += encoder.weights.names().network() + ' ' + one;
+  }
+  return identity;
 }
 
 bool TextConditioner::release() {
   const bool held = bytes() > 0;
   vectors_.clear();
-  for (Encoder& encoder : encoders_) {
-    encoder.executables.clear();
-    encoder.weights = nullptr;
-  }
+  for (Encoder& encoder : encoders_) encoder.weights.release();
   return held;
 }
 
 uint64_t TextConditioner::bytes() const {
   uint64_t total = 0;
-  for (const Encoder& encoder : encoders_) {
-    if (encoder.weights) total += encoder.weights->bytes();
-  }
+  for (const Encoder& encoder : encoders_) total += encoder.weights.bytes();
   return total;
 }
 
 Result<TextConditioner::Encoded> TextConditioner::run(Encoder& encoder, const TokenChunk& chunk,
                                                       const EncodeOptions& options,
                                                       const engine::StopFlag* stop) {
-  load(encoder);
+  Weights::Set& set = encoder.weights.current();
   const int64_t clip_skip = config_.heeds_clip_skip ? options.clip_skip : 1;
   const auto executable =
-      encoder.executables.get(clip_skip, engine_, encoder.weights, [&](graph::Graph& graph) {
+      set.executables.get(clip_skip, engine_, set.weights, [&](graph::Graph& graph) {
         models::stable_diffusion::build_text_encoder(graph, encoder.network, encoder.config,
                                                      kTokens, clip_skip);
       });
@@ -126,9 +133,8 @@ Result<TextConditioner::Encoded> TextConditioner::run(Encoder& encoder, const To
 
 Result<Tensor> TextConditioner::vector_of(const Tensor& pooled, const PictureFacts& facts,
                                           const engine::StopFlag* stop) {
-  load(encoders_.back());
-  const auto executable =
-      vectors_.get(config_.facts, engine_, encoders_.back().weights, [&](graph::Graph& graph) {
+  const auto executable = vectors_.get(
+      config_.facts, engine_, encoders_.back().weights.base(), [&](graph::Graph& graph) {
         models::stable_diffusion::build_vector(graph, pooled.shape[1], config_.facts);
       });
   if (!executable) return executable.error();

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "models/stable_diffusion/stable_diffusion.h"
+#include "pipelines/adapted_weights.h"
 #include "pipelines/executable_cache.h"
 #include "pipelines/latent_model.h"
 
@@ -21,6 +22,12 @@ class TextConditioner {
   Result<Conditioning> encode(const std::vector<text::TokenChunk>& chunks,
                               const EncodeOptions& options, const engine::StopFlag* stop);
 
+  /// The encoders' weights, for LatentModel::set_adapters.
+  using Weights = AdaptedWeights<ExecutableCache<int64_t>>;  // by clip skip
+  std::vector<Weights*> weights();
+  /// See LatentModel::text_identity.
+  std::string identity() const;
+
   /// Lets the packed weights go; false where there were none.
   bool release();
   uint64_t bytes() const;
@@ -29,9 +36,7 @@ class TextConditioner {
   struct Encoder {
     models::stable_diffusion::TextConfig config;
     models::clip::TextEncoder network;
-    weights::BoundWeights bound;
-    std::shared_ptr<engine::LoadedWeights> weights;  ///< null after release()
-    ExecutableCache<int64_t> executables;            ///< by clip skip
+    Weights weights;
   };
   /// What an encoder gives for a chunk.
   struct Encoded {
@@ -46,7 +51,6 @@ class TextConditioner {
                            const engine::StopFlag* stop);
   /// What an empty negative prompt is for families that have no words for it.
   Conditioning zeros(size_t chunks) const;
-  void load(Encoder& encoder);
 
   engine::Engine& engine_;
   models::stable_diffusion::Config config_;

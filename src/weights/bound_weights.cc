@@ -115,6 +115,12 @@ std::vector<bool> find_non_finite(const std::vector<TensorView>& tensors) {
 
 }  // namespace
 
+std::vector<std::string> BoundWeights::names() const {
+  std::vector<std::string> names;
+  for (const auto& [name, tensor] : tensors_) names.push_back(name);
+  return names;
+}
+
 uint64_t BoundWeights::bytes() const {
   uint64_t total = 0;
   for (const auto& [name, tensor] : tensors_) total += tensor.data.size();

@@ -23,6 +23,7 @@ class BoundWeights {
   const TensorView& at(const std::string& name) const { return tensors_.at(name); }
   bool contains(const std::string& name) const { return tensors_.contains(name); }
   size_t size() const { return tensors_.size(); }
+  std::vector<std::string> names() const;
   uint64_t bytes() const;
 
   /// What tells these weights from all others, for caches: the file's hash and the network's name;

@@ -73,10 +73,16 @@ class CpuEngine : public Engine {
     return loaded;
   }
 
+  std::shared_ptr<LoadedWeights> load_changed(const std::shared_ptr<LoadedWeights>& base,
+                                              weights::ChangedWeights changed) override {
+    auto loaded = std::make_shared<CpuWeights>(own(base), std::move(changed));
+    loaded_.push_back(loaded);
+    return loaded;
+  }
+
   Result<std::unique_ptr<Executable>> compile(
       const graph::Graph& graph, const std::shared_ptr<LoadedWeights>& weights) override {
-    auto held = std::dynamic_pointer_cast<CpuWeights>(weights);
-    if (!held) throw std::invalid_argument("these weights were loaded by another engine");
+    auto held = own(weights);
     try {
       LoweredPlan lowered = lower(graph, *held, planner_, lowering_);
       planner_.save();
@@ -106,6 +112,12 @@ class CpuEngine : public Engine {
   }
 
  private:
+  static std::shared_ptr<CpuWeights> own(const std::shared_ptr<LoadedWeights>& weights) {
+    auto held = std::dynamic_pointer_cast<CpuWeights>(weights);
+    if (!held) throw std::invalid_argument("these weights were loaded by another engine");
+    return held;
+  }
+
   /// Bytes of all weights that are still in use.
   uint64_t weight_bytes() {
     std::erase_if(loaded_, [](const auto& weights) { return weights.expired(); });

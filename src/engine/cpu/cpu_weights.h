@@ -22,6 +22,9 @@ class CpuWeights : public LoadedWeights {
   CpuWeights(weights::BoundWeights weights, dnnl::engine engine,
              std::optional<PackedFile> cache = std::nullopt)
       : weights_(std::move(weights)), engine_(std::move(engine)), cache_(std::move(cache)) {}
+  /// Weights like `base` but for those that are `changed`, which are never kept on disk.
+  CpuWeights(std::shared_ptr<CpuWeights> base, weights::ChangedWeights changed)
+      : engine_(base->engine_), base_(std::move(base)), changed_(std::move(changed)) {}
   ~CpuWeights() override;
   CpuWeights(const CpuWeights&) = delete;
   CpuWeights& operator=(const CpuWeights&) = delete;
@@ -30,9 +33,18 @@ class CpuWeights : public LoadedWeights {
 
   const dnnl::engine& engine() const { return engine_; }
 
-  const weights::TensorView& file_tensor(const std::string& name) const {
-    return weights_.at(name);
+  /// The type of the weight's elements in the file, and as tensor() gives them: those of changed
+  /// weights are float32.
+  graph::DType file_dtype(const std::string& name) const { return file_tensor(name).dtype; }
+  graph::DType dtype(const std::string& name) const {
+    return changed_.contains(name) ? graph::DType::kF32 : file_dtype(name);
   }
+
+  /// The weight in the file's own order; valid as long as this object. Changed ones are computed
+  /// once and kept.
+  const weights::TensorView& tensor(const std::string& name);
+  /// The same for use at once: changed ones are computed each time.
+  weights::TensorView tensor_now(const std::string& name) const;
 
   /// A small weight (bias, norm) in float32; kept.
   const std::vector<float>& f32(const std::string& name);
@@ -53,13 +65,24 @@ class CpuWeights : public LoadedWeights {
       const std::function<void(const weights::TensorView&, std::byte*)>& pack);
 
   /// Frees what packing needs besides the packed weights.
-  void end_packing() { staging_ = Arena(); }
+  void end_packing();
 
  private:
   using Key = std::pair<std::string, dnnl::memory::data_type>;
 
+  /// The one that holds what is asked for: `base_` for what did not change.
+  CpuWeights& holder(const std::string& name) {
+    return base_ && !changed_.contains(name) ? base_->holder(name) : *this;
+  }
+  const weights::TensorView& file_tensor(const std::string& name) const {
+    return base_ ? base_->file_tensor(name) : weights_.at(name);
+  }
+
   weights::BoundWeights weights_;
   dnnl::engine engine_;
+  std::shared_ptr<CpuWeights> base_;
+  weights::ChangedWeights changed_;
+  std::map<std::string, weights::TensorView> computed_;  ///< changed ones, for tensor()
   std::map<std::string, std::vector<float>> f32_;
   std::map<Key, dnnl::memory> packed_;
   std::map<std::pair<std::string, std::string>, Bytes> own_forms_;

@@ -53,13 +53,12 @@ bool takes_gemm(const Product& product, const PlanBuilder& builder, const CpuWei
   const bool in_bf16 = options.native_bf16() && builder.storage(product.source) == Storage::kBF16;
   const bool filters = !product.convolution || (product.convolution->groups == 1 &&
                                                 filter_of(product)->taps() <= kMaxFilterTaps);
-  return filters && !in_bf16 &&
-         weight_format(weights.file_tensor(product.weight).dtype).has_value();
+  return filters && !in_bf16 && weight_format(weights.dtype(product.weight)).has_value();
 }
 
 void add_gemm_product(const Product& product, PlanBuilder& builder, CpuWeights& weights,
                       const LoweringOptions& options) {
-  const weights::TensorView& tensor = weights.file_tensor(product.weight);
+  const weights::TensorView& tensor = weights.tensor(product.weight);
   const View source = rows_of(product, product.source), result = rows_of(product, product.result);
   Gemm args{.weight = {.data = tensor.data.data(),
                        .format = *weight_format(tensor.dtype),

@@ -415,7 +415,7 @@ class Lowering {
     const Node& n = node(value);
     const View ids = builder_.as_rows(builder_.in_storage(operand(n.inputs[0]), Storage::kF32));
     const View out = builder_.row_major(n.shape, Storage::kF32);
-    add_embedding(builder_, ids, weights_.file_tensor(name_of(n.inputs[1])), out);
+    add_embedding(builder_, ids, weights_.tensor(name_of(n.inputs[1])), out);
     return builder_.in_storage(out, storage_of(value));
   }
 

@@ -65,12 +65,12 @@ std::map<std::string, std::string> read_choices(const std::filesystem::path& fil
 std::string storage_name(Storage storage) { return storage == Storage::kF32 ? "f32" : "bf16"; }
 
 /// What a layer is, whatever the size of its input and the number of threads: neither may change a
-/// picture.
+/// picture. One that adapters changed is what it was before: nothing is measured anew.
 std::string layer_key(const Product& product, const PlanBuilder& builder, const CpuWeights& weights,
                       const LoweringOptions& options) {
   std::string key = fmt::format(
       "{} {}x{} {} {} {}", product.weight, product.kind, fmt::join(product.weight_shape, "x"),
-      graph::dtype_name(weights.file_tensor(product.weight).dtype),
+      graph::dtype_name(weights.file_dtype(product.weight)),
       storage_name(builder.storage(product.source)), isa_name(options.isa));
   if (product.upsample > 1) key += " upsampled";
   return key;

@@ -66,8 +66,8 @@ double seconds_of(const ProductMethod& method, const Product& product, const Pla
                   const CpuWeights& weights, const LoweringOptions& options) {
   using Clock = std::chrono::steady_clock;
   weights::BoundWeights bound;
-  bound.insert(product.weight, weights.file_tensor(product.weight));
-  if (!product.bias.empty()) bound.insert(product.bias, weights.file_tensor(product.bias));
+  bound.insert(product.weight, weights.tensor_now(product.weight));
+  if (!product.bias.empty()) bound.insert(product.bias, weights.tensor_now(product.bias));
   CpuWeights own(std::move(bound), weights.engine());
   PlanBuilder timed;
   method.add(placed_anew(product, builder, timed), timed, own, options);

@@ -46,7 +46,7 @@ Winograd sizes_of(const Product& product) {
 }
 
 WinogradWeights weights_of(const Product& product, CpuWeights& weights) {
-  const WeightFormat format = *weight_format(weights.file_tensor(product.weight).dtype);
+  const WeightFormat format = *weight_format(weights.dtype(product.weight));
   const int64_t out = product.weight_shape[0], in = product.weight_shape[1];
   const std::byte* packed =
       weights.own_form(product.weight, "winograd", packed_winograd_bytes(out, in, format),
@@ -61,7 +61,7 @@ WinogradWeights weights_of(const Product& product, CpuWeights& weights) {
 bool takes_winograd(const Product& product, const PlanBuilder&, const CpuWeights& weights,
                     const LoweringOptions&) {
   return product.convolution && is_plain_3x3(product) && takes_operations(product.after) &&
-         weight_format(weights.file_tensor(product.weight).dtype).has_value() &&
+         weight_format(weights.dtype(product.weight)).has_value() &&
          std::min(product.weight_shape[0], product.weight_shape[1]) >= kLeastChannels;
 }
 
