@@ -57,7 +57,7 @@ Result<Tensor> GuidedDenoiser::operator()(const Tensor& x, double sigma, double 
 GuidedDenoiser::Moment GuidedDenoiser::moment(const Tensor& x, double sigma, double timestep) {
   step_ = options_.evaluations == 1 ? steps_done_ : calls_ / options_.evaluations;
   const int64_t call = calls_++;
-  const StepConditioning& prompts = prompts_.at(step_);
+  const StepConditioning& prompts = prompts_.at(call);
   const bool acts = diffusion::guidance_acts(step_, request_.steps, guidance_.start, guidance_.end);
   // At a scale of 1, the prompt's parts say it all where they are all that counts.
   const bool changes = guidance_.scale != 1 || guidance_.method == GuidanceMethod::kThreshold ||

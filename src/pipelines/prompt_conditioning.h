@@ -34,18 +34,24 @@ struct StepConditioning {
   std::shared_ptr<const Conditioning> negative;
 };
 
-/// The encoded prompts of a run. All of them have the same number of tokens.
+/// The encoded prompts of a run: schedules followed, and cut at AND. Those that are read together
+/// have the same number of tokens.
 class PromptConditioning {
  public:
-  /// Errors: kInvalidArgument for a prompt of too many tokens; those of LatentModel::encode.
+  /// `evaluations` of the model in a step of the sampler: as SD WebUI counts, the steps of a
+  /// schedule are evaluations then. Errors: kInvalidArgument for a prompt of too many tokens, or
+  /// with too many texts; those of LatentModel::encode.
   static Result<PromptConditioning> encode(const PromptEncoder& encoder,
-                                           const request::Request& request);
+                                           const request::Request& request,
+                                           int64_t evaluations = 1);
 
-  /// What is drawn from in `step`, counted from 0.
-  const StepConditioning& at(int64_t /*step*/) const { return whole_run_; }
+  /// What the evaluation of that number, counted from 0, reads. Those that a sampler makes beyond
+  /// its steps read what the first one reads, as in SD WebUI.
+  const StepConditioning& at(int64_t evaluation) const;
 
  private:
-  StepConditioning whole_run_;
+  std::vector<StepConditioning> distinct_;
+  std::vector<size_t> by_evaluation_;  ///< places in distinct_
 };
 
 }  // namespace safelight::pipelines

@@ -127,7 +127,13 @@ Result<TextConditioner::Encoded> TextConditioner::run(Encoder& encoder, const To
   if (Status done = (*executable)->run(stop); !done) return done.error();
   Encoded encoded{(*executable)->output(0), {}};
   if (pools) encoded.pooled = (*executable)->output(1);
-  text::emphasise(encoded.states, chunk.weights, options.emphasis);
+  if (!text::needs_empty(chunk.weights, options.emphasis)) {
+    text::emphasise(encoded.states, chunk.weights, options.emphasis);
+    return encoded;
+  }
+  const auto empty = run(encoder, TokenChunk(), options, stop);
+  if (!empty) return empty.error();
+  text::emphasise(encoded.states, chunk.weights, options.emphasis, empty->states);
   return encoded;
 }
 

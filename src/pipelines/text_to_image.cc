@@ -129,7 +129,8 @@ Result<std::vector<image::UncheckedImage>> text_to_image(LatentModel& model, con
   const auto plan = plan_sampler(request, model.traits());
   if (!plan) return plan.error();
   const auto prompts = PromptConditioning::encode(
-      {model, options.conditionings, options.model_id, options.words, options.stop}, request);
+      {model, options.conditionings, options.model_id, options.words, options.stop}, request,
+      plan->sampler->evaluations);
   if (!prompts) return prompts.error();
   auto guidance = GuidanceSettings::of(request, model.traits());
   if (!guidance) return guidance.error();

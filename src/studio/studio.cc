@@ -23,6 +23,11 @@ Request resolved(Request request, const ModelFile& file, const pipelines::ModelT
   if (request.width == 0) request.width = traits.width;
   if (request.height == 0) request.height = traits.height;
   request.model = file.name;
+  // Pictures of different prompts have no batch in common.
+  if (!request.all_prompts.empty() || !request.all_negative_prompts.empty()) {
+    request.batch_count *= request.batch_size;
+    request.batch_size = 1;
+  }
   return request;
 }
 
@@ -37,20 +42,6 @@ Request of_picture(Request request, int64_t index) {
   (request.subseed_strength != 0 ? request.subseed : request.seed) += index;
   request.batch_size = request.batch_count = 1;
   return request;
-}
-
-/// The request of the pictures of one batch, drawn together: the prompts of each, where they
-/// differ.
-Request of_batch(const Request& request, int64_t batch) {
-  const int64_t first = batch * request.batch_size;
-  Request result = of_picture(request, first);
-  const auto part = [&](const request::Texts& texts) {
-    const auto begin = texts.begin() + first;
-    return texts.empty() ? texts : request::Texts(begin, begin + request.batch_size);
-  };
-  result.all_prompts = part(request.all_prompts);
-  result.all_negative_prompts = part(request.all_negative_prompts);
-  return result;
 }
 
 }  // namespace
@@ -151,7 +142,8 @@ Result<std::vector<image::UncheckedImage>> Studio::draw(CachedModel& model, cons
     // What may not be seen is not shown; the finished picture tells why.
     if (const auto released = guard_.release(std::move(image))) options.preview(*released);
   };
-  return pipelines::text_to_image(*model.model, of_batch(request, batch), request.batch_size, how);
+  return pipelines::text_to_image(*model.model, of_picture(request, batch * request.batch_size),
+                                  request.batch_size, how);
 }
 
 Status Studio::run_batch(CachedModel& model, const Request& request, int64_t batch,

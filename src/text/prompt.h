@@ -4,6 +4,8 @@
 #include <string_view>
 #include <vector>
 
+#include "base/result.h"
+
 namespace safelight::text {
 
 /// A piece of a prompt under one weight, or a BREAK, which ends the chunk of tokens.
@@ -24,5 +26,23 @@ constexpr double kMaxPromptWeight = 1e6;
 /// brackets is a BREAK, what is no number is text where SD WebUI fails ("(a:1.2.3)"), and of each
 /// kind of bracket 256 at most are open at once. Linear in the prompt's length.
 std::vector<PromptPart> parse_prompt(std::string_view prompt);
+
+/// How a prompt is read.
+enum class PromptSyntax {
+  kWebui,    ///< parse_prompt(), and schedules, AND and BREAK
+  kComfyui,  ///< parse_comfyui()
+  kFixed,    ///< as it is, without any weights (SD.Next's "fixed")
+};
+
+/// "webui", "comfyui", "fixed". Errors: kInvalidArgument.
+Result<PromptSyntax> find_prompt_syntax(std::string_view name);
+
+/// Reads ComfyUI's weights (comfy/sd1_clip.py, token_weights): (text) weighs 1.1 times what is
+/// around it, (text:1.5) weighs 1.5 whatever is around it; they nest; \( \) stand for the
+/// characters, and [ ] for themselves. Of brackets that are not closed none is read; 256 at most
+/// are in each other. At least one part.
+std::vector<PromptPart> parse_comfyui(std::string_view prompt);
+
+std::vector<PromptPart> parse_prompt(std::string_view prompt, PromptSyntax syntax);
 
 }  // namespace safelight::text
