@@ -27,12 +27,19 @@ TEST(Emphasis, DividesByNoZero) {
   EXPECT_EQ(encoded.data, (std::vector<float>{0, 0, 0, 0}));
 }
 
+TEST(Emphasis, ComfyuiNeedsTheEmptyPromptForWeightsAlone) {
+  const std::vector<float> weights{1, 2}, plain{1, 1};
+  EXPECT_TRUE(needs_empty(weights, Emphasis::kComfyui));
+  EXPECT_FALSE(needs_empty(plain, Emphasis::kComfyui));
+  EXPECT_FALSE(needs_empty(weights, Emphasis::kOriginal));
+}
+
 TEST(Emphasis, IsFoundByName) {
   EXPECT_EQ(find_emphasis("original").value(), Emphasis::kOriginal);
   EXPECT_EQ(find_emphasis("no-norm").value(), Emphasis::kNoNorm);
   EXPECT_EQ(find_emphasis("ignore").value(), Emphasis::kIgnore);
   EXPECT_EQ(find_emphasis("loud").error().message,
-            "emphasis 'loud' is unknown; use original, no-norm or ignore");
+            "emphasis 'loud' is unknown; use original, no-norm, ignore or comfyui");
 }
 
 }  // namespace
