@@ -61,6 +61,7 @@ section "build release" build release
 section "start.sh" tools/check_start.sh
 section "clang-tidy" tools/check_tidy.py build/release ${full:+--all}
 section "build dev (ASan, UBSan)" build dev unit_tests
+[ -z "$full" ] || export SAFELIGHT_FULL=1  # what tests have of long forms
 section "tests dev" run_tests dev -L unit
 section "build tsan" build tsan base_test jobs_test http_test
 section "tests tsan" run_tests tsan -R '^(base|jobs|http)$'

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <boost/json/object.hpp>
 #include <filesystem>
 #include <functional>
 #include <mutex>
@@ -36,6 +37,16 @@ struct ScheduleInfo {
   std::string identifier;  ///< as SD WebUI's API calls it: "sgm_uniform"
 };
 
+struct StyleInfo {
+  std::string name, prompt, negative_prompt;
+};
+
+/// What becomes of names of styles and wildcards that there are not.
+enum class UnknownNames {
+  kRefuse,
+  kIgnore,  ///< styles have no effect, wildcards stay in the text: as in SD WebUI
+};
+
 /// What the server knows of files and names. Calls may read folders but no model file, unless said.
 class Catalog {
  public:
@@ -51,8 +62,16 @@ class Catalog {
   virtual std::vector<ScheduleInfo> schedules() const = 0;
   /// Checks sampler and schedule names and what else of a request is known without its model.
   virtual Status check(const request::Request& request) const = 0;
-  /// Makes every choice: seeds drawn, model's name, own size (read from the file's head).
-  virtual Result<request::Request> resolve(const request::Request& request, ModelInfo& model) = 0;
+  /// Makes every choice: seeds drawn, model's name, own size (read from the file's head), styles
+  /// and wildcards in the prompts (read from their files). Errors: those of check(), kNotFound,
+  /// those of the files.
+  virtual Result<request::Request> resolve(const request::Request& request, UnknownNames unknown,
+                                           ModelInfo& model) = 0;
+  virtual std::vector<StyleInfo> styles() = 0;
+  virtual std::vector<std::string> wildcards() = 0;
+  /// The tokens of a prompt, and how it is read (app/prompt_count.h). Errors: kInvalidArgument.
+  virtual Result<boost::json::object> count(const std::string& prompt, const std::string& syntax,
+                                            int64_t steps) const = 0;
 };
 
 /// Workers of this server, for model and memory calls. The vector is empty on a front whose workers

@@ -42,7 +42,9 @@ Result<jobs::NewJob> make_job(Backend& backend, const Principal& principal,
                               const Submission& submission) {
   if (Status good = check_delivery(submission.delivery); !good) return good.error();
   ModelInfo model;
-  auto request = backend.catalog.resolve(submission.request, model);
+  auto request = backend.catalog.resolve(
+      submission.request,
+      submission.source == "sdapi" ? UnknownNames::kIgnore : UnknownNames::kRefuse, model);
   if (!request) return request.error();
   jobs::NewJob job;
   job.request = std::move(*request);

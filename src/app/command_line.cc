@@ -103,7 +103,7 @@ CommandLine make_command_line() {
   root.require_subcommand(0, 1);
   for (const auto add :
        {add_generate, add_serve, add_worker, add_inspect, add_convert, add_read_info, add_models,
-        add_samplers, add_devices, add_keys, add_completion, add_complete}) {
+        add_samplers, add_tokens, add_devices, add_keys, add_completion, add_complete}) {
     line.verbs.push_back(add(root));
   }
   return line;

@@ -27,15 +27,17 @@ Key string_key(std::optional<std::string> Config::*field) {
           }};
 }
 
-bool set_models_dirs(Config& config, const toml::node& node) {
-  const toml::array* list = node.as_array();
-  if (list == nullptr) return false;
-  for (const toml::node& element : *list) {
-    const auto folder = element.value_exact<std::string>();
-    if (!folder) return false;
-    config.models_dirs.push_back(*folder);
-  }
-  return true;
+Key list_key(std::vector<std::string> Config::*field) {
+  return {"a list of strings", [field](Config& config, const toml::node& node) {
+            const toml::array* list = node.as_array();
+            if (list == nullptr) return false;
+            for (const toml::node& element : *list) {
+              const auto text = element.value_exact<std::string>();
+              if (!text) return false;
+              (config.*field).push_back(*text);
+            }
+            return true;
+          }};
 }
 
 bool set_threads(Config& config, const toml::node& node) {
@@ -58,7 +60,9 @@ bool set_max_memory(Config& config, const toml::node& node) {
 
 const std::map<std::string_view, Key>& keys() {
   static const std::map<std::string_view, Key> kKeys = {
-      {"models_dirs", {"a list of strings", set_models_dirs}},
+      {"models_dirs", list_key(&Config::models_dirs)},
+      {"wildcards_dirs", list_key(&Config::wildcards_dirs)},
+      {"styles_files", list_key(&Config::styles_files)},
       {"model", string_key(&Config::model)},
       {"output_dir", string_key(&Config::output_dir)},
       {"pattern", string_key(&Config::pattern)},

@@ -20,7 +20,8 @@ struct ServerKey {
 
 /// The configuration file: what a user wants always, unless a flag says otherwise.
 struct Config {
-  std::vector<std::string> models_dirs;   ///< further roots of models
+  std::vector<std::string> models_dirs;  ///< further roots of models
+  std::vector<std::string> wildcards_dirs, styles_files;
   std::optional<std::string> model;       ///< the default model
   std::optional<std::string> output_dir;  ///< where pictures go without -o
   std::optional<std::string> pattern;     ///< their names

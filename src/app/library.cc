@@ -42,9 +42,15 @@ Result<Library> open_library(const std::vector<std::string>& models_dirs,
   roots.push_back(paths.models);
   if (const auto shipped = shipped_models(executable)) roots.push_back(*shipped);
 
+  PromptFiles prompt_files = prompt_files_of(roots);
+  const auto expanded = [&](std::vector<std::string> files) {
+    for (std::string& file : files) file = expand_home(file, environment).string();
+    return files;
+  };
+  put_first(prompt_files, expanded(config->wildcards_dirs), expanded(config->styles_files));
   ModelCatalog catalog = ModelCatalog::scan(roots);
   return Library{paths, *std::move(config), std::move(catalog),
-                 HashCache(paths.cache / "hashes.json")};
+                 HashCache(paths.cache / "hashes.json"), std::move(prompt_files)};
 }
 
 Result<Library> open_library(const std::vector<std::string>& models_dirs) {

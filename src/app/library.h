@@ -7,6 +7,7 @@
 #include "app/hash_cache.h"
 #include "app/model_catalog.h"
 #include "app/paths.h"
+#include "app/prompt_files.h"
 #include "base/result.h"
 
 namespace safelight::app {
@@ -17,6 +18,7 @@ struct Library {
   Config config;
   ModelCatalog catalog;
   HashCache hashes;
+  PromptFiles prompt_files;
 
   /// The checkpoint that `name` means; for an empty one the configured default, else the model that
   /// comes with the program. Errors: kNotFound.

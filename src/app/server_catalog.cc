@@ -5,9 +5,12 @@
 
 #include <algorithm>
 
+#include "app/prompt_count.h"
 #include "base/log.h"
 #include "base/random.h"
 #include "diffusion/sampler.h"
+#include "text/styles.h"
+#include "text/wildcard_files.h"
 
 namespace safelight::app {
 namespace {
@@ -29,6 +32,7 @@ bool is_hash(std::string_view text) {
 ServerCatalog::ServerCatalog(Library library, std::vector<std::string> models_dirs,
                              std::string default_model)
     : library_(std::move(library)),
+      prompt_files_(library_.prompt_files),
       models_dirs_(std::move(models_dirs)),
       default_model_(std::move(default_model)) {}
 
@@ -139,13 +143,16 @@ Result<pipelines::PictureSize> ServerCatalog::picture_size(const api::ModelInfo&
 }
 
 Result<request::Request> ServerCatalog::resolve(const request::Request& asked,
-                                                api::ModelInfo& model) {
+                                                api::UnknownNames unknown, api::ModelInfo& model) {
   auto found = find(asked.model);
   if (!found) return found.error();
   model = std::move(*found);
   request::Request request = asked;
   request.model = model.name;
-  if (request.seed < 0) request.seed = random_seed();
+  if (Status done = resolve_prompts(request, prompt_files_, unknown == api::UnknownNames::kIgnore);
+      !done) {
+    return done.error();
+  }
   if (request.subseed < 0) request.subseed = request.subseed_strength > 0 ? random_seed() : 0;
   if (request.width == 0 || request.height == 0) {
     const auto size = picture_size(model);
@@ -158,6 +165,23 @@ Result<request::Request> ServerCatalog::resolve(const request::Request& asked,
   if (!hash) return hash.error();
   model.sha256 = std::move(*hash);
   return request;
+}
+
+std::vector<api::StyleInfo> ServerCatalog::styles() {
+  std::vector<api::StyleInfo> styles;
+  const auto library = text::StyleLibrary::read(prompt_files_.styles);
+  for (const text::Style& style : library.styles())
+    styles.push_back({style.name, style.prompt, style.negative_prompt});
+  return styles;
+}
+
+std::vector<std::string> ServerCatalog::wildcards() {
+  return text::WildcardFiles(prompt_files_.wildcards).names();
+}
+
+Result<boost::json::object> ServerCatalog::count(const std::string& prompt,
+                                                 const std::string& syntax, int64_t steps) const {
+  return count_prompt(prompt, {.syntax = syntax, .steps = steps});
 }
 
 }  // namespace safelight::app

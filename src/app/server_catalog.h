@@ -25,7 +25,12 @@ class ServerCatalog : public api::Catalog {
   std::vector<api::SamplerInfo> samplers() const override;
   std::vector<api::ScheduleInfo> schedules() const override;
   Status check(const request::Request& request) const override;
-  Result<request::Request> resolve(const request::Request& request, api::ModelInfo& model) override;
+  Result<request::Request> resolve(const request::Request& request, api::UnknownNames unknown,
+                                   api::ModelInfo& model) override;
+  std::vector<api::StyleInfo> styles() override;
+  std::vector<std::string> wildcards() override;
+  Result<boost::json::object> count(const std::string& prompt, const std::string& syntax,
+                                    int64_t steps) const override;
 
  private:
   api::ModelInfo info(const ModelEntry& entry);
@@ -37,6 +42,7 @@ class ServerCatalog : public api::Catalog {
   std::map<std::filesystem::path, std::pair<int64_t, pipelines::PictureSize>> sizes_;
 
   std::mutex hashing_;  ///< held while a file is hashed, so that nothing else waits for it
+  const PromptFiles prompt_files_;
   const std::vector<std::string> models_dirs_;
   const std::string default_model_;
 };

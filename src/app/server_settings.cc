@@ -48,6 +48,8 @@ constexpr std::array kSettings = {
     Setting{"idle_unload", &S::idle_unload, "", "TIME", "Jobs", "Unload models when nothing was drawn for, such as 15m [never]"},
     Setting{"model", &S::model, "-m,--ckpt", "MODEL", "Worker", "Default model"},
     Setting{"models_dirs", &S::models_dirs, "--models-dir,--ckpt-dir", "DIR", "Worker", "A further folder of models"},
+    Setting{"wildcards_dirs", &S::wildcards_dirs, "--wildcards-dir", "DIR", "Worker", "A further folder of wildcards"},
+    Setting{"styles_files", &S::styles_files, "--styles-file,--styles-dir", "FILE", "Worker", "A further file (styles.csv) or folder of styles"},
     Setting{"pinned_models", &S::pinned_models, "--pin-model", "MODEL", "Worker", "A model that stays in memory"},
     Setting{"precision", &S::precision, "", "auto|f32|bf16", "Worker", "Arithmetic [auto]"},
     Setting{"threads", &S::threads, "", "NUMBER", "Worker", "Threads of the engine; 0 for one each processor [0]"},

@@ -52,6 +52,7 @@ struct ServerSettings {
   // The worker.
   std::string model;
   Texts models_dirs, pinned_models;
+  Texts wildcards_dirs, styles_files;
   std::string precision;
   int64_t threads = 0;
   Size max_memory;

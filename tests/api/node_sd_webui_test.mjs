@@ -142,7 +142,7 @@ test('the lists that clients ask for', async () => {
   assert.ok((await get('/sdapi/v1/schedulers')).some((each) => each.name === 'karras' && each.label === 'Karras'));
   const [model] = await get('/sdapi/v1/sd-models');
   assert.equal(model.model_name, 'emoji-128');
-  for (const path of ['sd-vae', 'loras', 'hypernetworks', 'face-restorers', 'realesrgan-models', 'prompt-styles',
+  for (const path of ['sd-vae', 'loras', 'hypernetworks', 'face-restorers', 'realesrgan-models', 'prompt-styles', 'wildcards',
     'latent-upscale-modes', 'artists', 'sd-modules', 'extensions', 'unets', 'script-info']) {
     assert.deepEqual(await get(`/sdapi/v1/${path}`), [], path);
   }

@@ -48,7 +48,16 @@ class FakeCatalog final : public api::Catalog {
   Status check(const request::Request& request) const override {
     return request::validate(request);
   }
-  Result<request::Request> resolve(const request::Request& asked, api::ModelInfo& model) override {
+  std::vector<api::StyleInfo> styles() override { return {{"Oil", "{prompt}, oil", "photo"}}; }
+  std::vector<std::string> wildcards() override { return {"color"}; }
+  Result<boost::json::object> count(const std::string& prompt, const std::string& syntax,
+                                    int64_t steps) const override {
+    return boost::json::object{{"tokens", prompt.size()}, {"syntax", syntax}, {"steps", steps}};
+  }
+  api::UnknownNames unknown = api::UnknownNames::kRefuse;  ///< what was asked for last
+  Result<request::Request> resolve(const request::Request& asked, api::UnknownNames names,
+                                   api::ModelInfo& model) override {
+    unknown = names;
     auto found = find(asked.model);
     if (!found) return found.error();
     model = *found;

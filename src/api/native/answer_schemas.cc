@@ -79,6 +79,12 @@ constexpr const char* kSchemas = R"json({
     "aliases": {"type": "string"}, "uses_schedule": {"type": "boolean"}}}},
   "schedules": {"type": "array", "items": {"type": "object", "properties": {"name": {"type": "string"},
     "label": {"type": "string"}}}}}},
+"Tokens": {"type": "object", "properties": {"tokens": {"type": "integer", "description": "of the longest text"},
+  "limit": {"type": "integer", "description": "the next multiple of 75"}, "chunks": {"type": "integer"},
+  "parts": {"type": "array", "description": "that AND joins", "items": {"type": "object", "properties": {
+    "weight": {"type": "number"}, "schedule": {"type": "array", "items": {"type": "object", "properties": {
+      "end_step": {"type": "integer"}, "text": {"type": "string"}, "tokens": {"type": "integer"},
+      "chunks": {"type": "integer"}}}}}}}}},
 "Status": {"type": "object", "properties": {"version": {"type": "string"},
   "started": {"type": "string", "format": "date-time"}, "uptime_seconds": {"type": "number"},
   "workers": {"type": "array", "items": {"type": "object"}}, "memory": {"type": "object"}}},

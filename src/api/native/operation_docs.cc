@@ -58,6 +58,8 @@ constexpr std::array kOperations = {
                  "Without a name all are dropped, with the worker process.", {}, "ModelName", 200, "application/json", "Done", "404"},
     OperationDoc{"refreshModels", "models", "Look for new model files", "", {}, "", 200, "application/json", "ModelList", ""},
     OperationDoc{"listSamplers", "models", "Samplers and noise schedules", "", {}, "", 200, "application/json", "Samplers", ""},
+    OperationDoc{"countTokens", "server", "Count a prompt's tokens, and show how it is read", "", {}, "SingleJob", 200,
+                 "application/json", "Tokens", "400"},
     OperationDoc{"getStatus", "server", "Workers, their models, memory", "", {}, "", 200, "application/json", "Status", ""},
     OperationDoc{"getOpenApi", "server", "This document", "", {}, "", 200, "application/json", "", ""},
     OperationDoc{"login_page", "auth", "The page on which people sign in", "", {}, "", 200, "text/html", "", ""},

@@ -109,6 +109,16 @@ json::array schedulers(const Catalog& catalog) {
   return list;
 }
 
+json::array prompt_styles(Catalog& catalog) {
+  json::array list;
+  for (const StyleInfo& style : catalog.styles()) {
+    list.push_back(json::object{{"name", style.name},
+                                {"prompt", style.prompt},
+                                {"negative_prompt", style.negative_prompt}});
+  }
+  return list;
+}
+
 json::array upscalers() {
   return {json::object{{"name", "None"},
                        {"model_name", nullptr},

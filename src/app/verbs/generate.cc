@@ -46,6 +46,8 @@ struct Options {
   std::string file, format;
   bool no_metadata = false;
   MachineFlags machine;
+  std::vector<std::string> wildcards_dirs, styles_files;
+  bool no_wildcards = false;
   bool profile = false, quiet = false, json = false;
 };
 
@@ -78,6 +80,7 @@ Result<request::Request> make_request(const Options& options) {
   for (const auto& [field, texts] : options.lists) {
     request.*std::get<request::Texts request::Request::*>(field->member) = texts;
   }
+  if (options.no_wildcards) request.wildcards = "off";
   for (size_t i = 0; i < options.prompt.size(); ++i) {
     request.prompt = (i == 0 ? "" : request.prompt + " ") + options.prompt[i];
   }
@@ -155,6 +158,14 @@ std::string longest_infotext(request::Request request, const ModelEntry& model,
   request.seed = request.subseed = request::kMaxSeed;
   request.width = request.height = request::kMaxSide;
   request.model = model.name;
+  const auto take_longest = [](std::string& prompt, request::Texts& all) {
+    for (const std::string& each : all) {
+      if (each.size() > prompt.size()) prompt = each;
+    }
+    all.clear();
+  };
+  take_longest(request.prompt, request.all_prompts);
+  take_longest(request.negative_prompt, request.all_negative_prompts);
   return request::to_infotext(request, short_hash(std::string(64, '0')), program);
 }
 
@@ -166,6 +177,8 @@ Status run(const Options& options) {
   if (Status good = check_sampler(*request); !good) return good;
   Result<Library> library = open_library(options.machine.models_dirs);
   if (!library) return library.error();
+  put_first(library->prompt_files, options.wildcards_dirs, options.styles_files);
+  if (Status done = resolve_prompts(*request, library->prompt_files, false); !done) return done;
   auto engine = engine_options(options.machine, *library);
   if (!engine) return engine.error();
   engine->profile = options.profile;
@@ -264,6 +277,23 @@ void add_fields(CLI::App& command, const std::shared_ptr<Options>& options) {
   }
 }
 
+void add_prompt_files(CLI::App& command, const std::shared_ptr<Options>& options) {
+  command.add_flag("--no-wildcards", options->no_wildcards, "The same as --wildcards off")
+      ->group("Picture");
+  command.add_option("--wildcards-dir", options->wildcards_dirs, "A further folder of wildcards")
+      ->type_name("DIR")
+      ->expected(1)
+      ->take_all()
+      ->group("Picture");
+  command
+      .add_option("--styles-file", options->styles_files,
+                  "A further file (styles.csv) or folder of styles")
+      ->type_name("FILE")
+      ->expected(1)
+      ->take_all()
+      ->group("Picture");
+}
+
 void add_output(CLI::App& command, const std::shared_ptr<Options>& options) {
   const auto add = [&](const char* name, auto& value, const char* help, const char* type) {
     command.add_option(name, value, help)->type_name(type)->group("Output");
@@ -297,6 +327,7 @@ Verb add_generate(CLI::App& root) {
                    "Read the request from a JSON file, '-' for stdin; flags given besides win")
       ->type_name("FILE");
   add_fields(*command, options);
+  add_prompt_files(*command, options);
   add_output(*command, options);
   add_machine_flags(*command, options->machine);
   command->add_flag("--profile", options->profile, "Print time, GFLOP/s and share of each operator")

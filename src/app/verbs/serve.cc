@@ -21,6 +21,7 @@ Status run(const Options& options) {
   if (Status logging = init_logging(settings->log_level); !logging) return logging;
   Result<Library> library = open_library(settings->models_dirs);
   if (!library) return library.error();
+  put_first(library->prompt_files, settings->wildcards_dirs, settings->styles_files);
   return run_server(*settings, *std::move(library), options.notes);
 }
 

@@ -23,6 +23,7 @@ Verb add_convert(CLI::App& root);
 Verb add_read_info(CLI::App& root);
 Verb add_models(CLI::App& root);
 Verb add_samplers(CLI::App& root);
+Verb add_tokens(CLI::App& root);
 Verb add_devices(CLI::App& root);
 Verb add_keys(CLI::App& root);
 Verb add_completion(CLI::App& root);

@@ -6,6 +6,7 @@
 #include "base/json.h"
 #include "http/routes/native_parts.h"
 #include "http/routes/visible_job.h"
+#include "request/request.h"
 
 namespace safelight::http {
 namespace {
@@ -97,6 +98,18 @@ Awaitable<Reply> list_samplers(Exchange&, api::Backend& backend) {
       native::samplers_json(backend.catalog.samplers(), backend.catalog.schedules()));
 }
 
+Awaitable<Reply> count_tokens(Exchange& exchange, api::Backend& backend) {
+  const auto work = [&]() -> Reply {
+    const auto parsed = parse_json(exchange.body());
+    if (!parsed) return error_reply(parsed.error(), ErrorForm::kNative);
+    const auto request = request::from_json(*parsed);
+    if (!request) return error_reply(request.error(), ErrorForm::kNative);
+    auto count = backend.catalog.count(request->prompt, request->prompt_syntax, request->steps);
+    return count ? json_reply(std::move(*count)) : error_reply(count.error(), ErrorForm::kNative);
+  };
+  co_return co_await exchange.blocking(work);
+}
+
 Awaitable<Reply> get_status(Exchange& exchange, api::Backend& backend) {
   co_return json_reply(native::status_json(backend.facts, backend.workers.status(),
                                            exchange.principal().is_admin()));
@@ -117,6 +130,8 @@ void add_server_routes(Router& router, api::Backend& backend) {
               [&](Exchange& exchange) { return refresh_models(exchange, backend); });
   router.get("/api/v1/samplers", {.access = Access::kViewer, .operation = "listSamplers"},
              [&](Exchange& exchange) { return list_samplers(exchange, backend); });
+  router.post("/api/v1/tokens", {.access = Access::kViewer, .operation = "countTokens"},
+              [&](Exchange& exchange) { return count_tokens(exchange, backend); });
   router.get("/api/v1/status",
              {.access = Access::kViewer, .rate_cost = 0, .operation = "getStatus"},
              [&](Exchange& exchange) { return get_status(exchange, backend); });

@@ -31,8 +31,6 @@ constexpr std::array kEmptyLists = {
     EmptyList{"/sdapi/v1/face-restorers", "[]"},
     EmptyList{"/sdapi/v1/realesrgan-models", "[]"},
     EmptyList{"/sdapi/v1/detailers", "[]"},
-    EmptyList{"/sdapi/v1/prompt-styles", "[]"},
-    EmptyList{"/sdapi/v1/wildcards", "[]"},
     EmptyList{"/sdapi/v1/latent-upscale-modes", "[]"},
     EmptyList{"/sdapi/v1/scripts", R"({"txt2img":[],"img2img":[]})"},
     EmptyList{"/sdapi/v1/script-info", "[]"},
@@ -69,6 +67,12 @@ void add_sdapi_lists(Router& router, api::Backend& backend) {
              }));
   router.get("/sdapi/v1/sd-models", look("sdapi_sd_models"), sdapi_blocking([&](Exchange&) {
                return json::value(sdapi::sd_models(backend.catalog));
+             }));
+  router.get("/sdapi/v1/prompt-styles", look("sdapi_prompt_styles"), sdapi_blocking([&](Exchange&) {
+               return json::value(sdapi::prompt_styles(backend.catalog));
+             }));
+  router.get("/sdapi/v1/wildcards", look("sdapi_wildcards"), sdapi_blocking([&](Exchange&) {
+               return json::value(json::value_from(backend.catalog.wildcards()));
              }));
   router.get("/sdapi/v1/upscalers", look("sdapi_upscalers"),
              sdapi_at_once([](Exchange&) { return json::value(sdapi::upscalers()); }));

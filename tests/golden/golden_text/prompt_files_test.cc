@@ -1,5 +1,6 @@
-// Options and wildcards against the package dynamicprompts, styles against SD WebUI, weights against
-// ComfyUI (tools/reference/record_dynamic_prompts.py, record_styles.py, record_comfyui_prompts.py).
+// Options and wildcards against the package dynamicprompts, styles against SD WebUI, weights
+// against ComfyUI (tools/reference/record_dynamic_prompts.py, record_styles.py,
+// record_comfyui_prompts.py).
 #include <gtest/gtest.h>
 
 #include <boost/json.hpp>
@@ -28,9 +29,9 @@ TEST(DynamicPrompt, MakesWhatDynamicPromptsMakes) {
   const json::value record = recorded("dynamic");
   const test::TemporaryFolder folder;
   for (const auto& [name, text] : record.at("files").as_object()) {
-    ASSERT_TRUE(write_file_atomically(folder.path() / std::string(name),
-                                      std::string_view(text.as_string()))
-                    .ok());
+    ASSERT_TRUE(
+        write_file_atomically(folder.path() / std::string(name), std::string_view(text.as_string()))
+            .ok());
   }
   WildcardFiles files({folder.path()});
   constexpr uint64_t kSeeds = 3000;
@@ -64,9 +65,9 @@ TEST(Styles, EqualSdWebui) {
     EXPECT_EQ(StyleLibrary::read({path}).styles(), want) << file.at("name");
   }
   for (const json::value& merge : record.at("merges").as_array()) {
-    EXPECT_EQ(
-        merge_style(std::string_view(merge.at(0).as_string()), std::string(merge.at(1).as_string())),
-        std::string_view(merge.at(2).as_string()))
+    EXPECT_EQ(merge_style(std::string_view(merge.at(0).as_string()),
+                          std::string(merge.at(1).as_string())),
+              std::string_view(merge.at(2).as_string()))
         << merge;
   }
 }
@@ -77,8 +78,8 @@ TEST(ComfyuiPrompt, EqualsComfyui) {
   for (const json::value& each : record.at("prompts").as_array()) {
     std::vector<PromptPart> want;
     for (const json::value& part : each.at("parts").as_array()) {
-      want.push_back({.text = std::string(part.at(0).as_string()),
-                      .weight = part.at(1).to_number<double>()});
+      want.push_back(
+          {.text = std::string(part.at(0).as_string()), .weight = part.at(1).to_number<double>()});
     }
     if (want.empty()) want.emplace_back();
     const std::string_view text = each.at("text").as_string();

@@ -59,7 +59,7 @@ TEST_F(ServerCatalogTest, ResolveLeavesNothingToChoose) {
   asked.prompt = "owl";
   asked.subseed_strength = 0.5;
   api::ModelInfo model;
-  const auto request = catalog_->resolve(asked, model);
+  const auto request = catalog_->resolve(asked, api::UnknownNames::kRefuse, model);
   ASSERT_TRUE(request) << request.error().message;
   EXPECT_EQ(request->model, "emoji-128");
   EXPECT_EQ(request->width, 128);
@@ -75,13 +75,17 @@ TEST_F(ServerCatalogTest, ResolveRefusesWhatCannotBeDrawn) {
   api::ModelInfo model;
   request::Request asked;
   asked.sampler = "Oiler";
-  EXPECT_EQ(catalog_->resolve(asked, model).error().code, ErrorCode::kInvalidArgument);
+  EXPECT_EQ(catalog_->resolve(asked, api::UnknownNames::kRefuse, model).error().code,
+            ErrorCode::kInvalidArgument);
   asked = {};
   asked.steps = 0;
-  EXPECT_EQ(catalog_->resolve(asked, model).error().code, ErrorCode::kInvalidArgument);
+  EXPECT_EQ(catalog_->resolve(asked, api::UnknownNames::kRefuse, model).error().code,
+            ErrorCode::kInvalidArgument);
   asked = {};
   asked.model = "emoji-127";
-  EXPECT_NE(catalog_->resolve(asked, model).error().message.find("did you mean 'emoji-128'?"),
+  EXPECT_NE(catalog_->resolve(asked, api::UnknownNames::kRefuse, model)
+                .error()
+                .message.find("did you mean 'emoji-128'?"),
             std::string::npos);
 }
 

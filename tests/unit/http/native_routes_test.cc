@@ -289,6 +289,17 @@ TEST_F(NativeRoutes, TellsQueueModelsSamplersAndStatus) {
   EXPECT_EQ(body_of(world.get("/api/v1/status")).at("version"), "Safelight test");
 }
 
+TEST_F(NativeRoutes, CountsTokens) {
+  const Reply reply =
+      world.post("/api/v1/tokens", R"({"prompt": "a cat", "steps": 30, "prompt_syntax": "fixed"})");
+  EXPECT_EQ(reply.status, 200);
+  EXPECT_EQ(body_of(reply).at("tokens"), 5);
+  EXPECT_EQ(body_of(reply).at("steps"), 30);
+  EXPECT_EQ(body_of(reply).at("syntax"), "fixed");
+  EXPECT_EQ(world.post("/api/v1/tokens", R"({"promt": "a"})").status, 400);
+  EXPECT_EQ(world.post("/api/v1/tokens", "[]").status, 400);
+}
+
 TEST_F(NativeRoutes, LoadsAndUnloadsModels) {
   EXPECT_EQ(world.post("/api/v1/models/load", R"({"model": "dream"})").status, 200);
   EXPECT_EQ(world.post("/api/v1/models/unload", R"({"model": "dream"})").status, 200);

@@ -83,6 +83,34 @@ TEST_F(StudioTest, ABatchEqualsItsSingleRuns) {
   }
 }
 
+TEST_F(StudioTest, EachPictureHasItsOwnPrompt) {
+  Request request = small();
+  request.batch_size = 2;
+  request.all_prompts = {"red apple", "owl"};
+  request.all_negative_prompts = {"", "blue"};
+  const Drawn batch = draw(request);
+  ASSERT_EQ(batch.pictures.size(), 2U);
+  EXPECT_EQ(batch.pictures[1].request.prompt, "owl");
+  EXPECT_EQ(batch.pictures[1].request.negative_prompt, "blue");
+  EXPECT_EQ(batch.pictures[1].request.seed, 6);
+  for (const Picture& picture : batch.pictures)
+    EXPECT_EQ(pixels(picture.request), picture.image.pixels().pixels);
+}
+
+TEST_F(StudioTest, SchedulesAndComposedPromptsDraw) {
+  Request plain = small();
+  plain.prompt = "owl";
+  Request request = plain;
+  request.prompt = "[owl:red apple:9]";  // never, in so few steps
+  EXPECT_EQ(pixels(request), pixels(plain));
+  request.prompt = "[owl:red apple:1]";
+  EXPECT_NE(pixels(request), pixels(plain));
+  request.prompt = "owl :1";
+  EXPECT_EQ(pixels(request), pixels(plain));
+  request.prompt = "owl AND red apple";
+  EXPECT_NE(pixels(request), pixels(plain));
+}
+
 TEST_F(StudioTest, TheTextInAPictureDrawsItAgain) {
   Request request = small();
   request.seed = -1;
@@ -108,6 +136,8 @@ TEST_F(StudioTest, WhatIsAskedForMatters) {
   EXPECT_TRUE(differs([](Request& r) { r.prompt = "owl"; }));
   EXPECT_TRUE(differs([](Request& r) { r.negative_prompt = "red"; }));
   EXPECT_TRUE(differs([](Request& r) { r.cfg_scale = 1; }));
+  EXPECT_TRUE(differs([](Request& r) { r.prompt = "[red|blue] apple"; }));
+  EXPECT_FALSE(differs([](Request& r) { r.prompt_syntax = "comfyui"; }));
   EXPECT_TRUE(differs([](Request& r) { r.cfg_rescale = 0.7; }));
   EXPECT_TRUE(differs([](Request& r) { r.guidance_start = 0.5; }));
   EXPECT_TRUE(differs([](Request& r) { r.guidance_end = 0.5; }));

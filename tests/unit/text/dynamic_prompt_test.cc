@@ -127,8 +127,9 @@ TEST(Glob, Matches) {
 }
 
 TEST_F(DynamicPromptTest, ExpandsAnyPromptInTime) {
-  constexpr const char* kPieces[] = {"a", " ", "{", "{", "}", "}", "|", "|", "__", "__a__", "2$$",
-                                     "1-2$$", "$$", "2::", "\\", "[", "]", "_", "{a|b}", "\xFF", "~"};
+  constexpr const char* kPieces[] = {
+      "a",     " ",  "{",   "{",  "}", "}", "|", "|",     "__",   "__a__", "2$$",
+      "1-2$$", "$$", "2::", "\\", "[", "]", "_", "{a|b}", "\xFF", "~"};
   std::mt19937 random(5);
   for (size_t i = 0; i < 5000; ++i) {
     std::string prompt;
@@ -137,15 +138,19 @@ TEST_F(DynamicPromptTest, ExpandsAnyPromptInTime) {
     if (expanded) {
       EXPECT_LE(expanded->size(), 4 * prompt.size() + 100) << prompt;
     }
-    if (!is_dynamic(prompt)) EXPECT_EQ(*expanded, prompt);
+    if (!is_dynamic(prompt)) {
+      EXPECT_EQ(*expanded, prompt);
+    }
   }
   const auto begin = std::chrono::steady_clock::now();
   for (const char* piece : {"{a|", "{", "}", "{}", "__", "_", "__a", "{a}", "[", "{[", "\\", "|",
                             "{2$$a|b}", "{a|b}"}) {
     std::string text;
     while (text.size() < 300'000) text += piece;
-    expand(text, 1, true);
-    is_dynamic(text);
+    const auto expanded = expand(text, 1, true);
+    if (!is_dynamic(text)) {
+      EXPECT_EQ(*expanded, text);
+    }
   }
   EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(30));
 }
