@@ -54,6 +54,15 @@ TEST_F(SubmissionTest, WhatIsStoredHasEveryChoiceMade) {
               5'000);
 }
 
+TEST_F(SubmissionTest, SdWebuisClientsMayNameStylesThatThereAreNot) {
+  Submission asked = owl();
+  ASSERT_TRUE(submit(backend_, user_, {asked}));
+  EXPECT_EQ(catalog_.unknown, UnknownNames::kRefuse);
+  asked.source = "sdapi";
+  ASSERT_TRUE(submit(backend_, user_, {asked}));
+  EXPECT_EQ(catalog_.unknown, UnknownNames::kIgnore);
+}
+
 TEST_F(SubmissionTest, ARepeatedKeyIsTheSameJobThoughTheSeedWasDrawn) {
   Submission asked = owl();
   asked.idempotency_key = "k";

@@ -181,6 +181,10 @@ TEST_F(SdapiRoutes, ListsHaveTheShapeThatClientsRead) {
   EXPECT_EQ(models.at(0).at("model_name"), "emoji-128");
   EXPECT_TRUE(models.at(1).at("hash").is_null());
   EXPECT_EQ(parsed(get("/sdapi/v1/upscalers")).at(0).at("name"), "None");
+  EXPECT_EQ(parsed(get("/sdapi/v1/prompt-styles")),
+            json::value(json::array{json::object{
+                {"name", "Oil"}, {"prompt", "{prompt}, oil"}, {"negative_prompt", "photo"}}}));
+  EXPECT_EQ(parsed(get("/sdapi/v1/wildcards")), json::value(json::array{"color"}));
   EXPECT_EQ(got("/sdapi/v1/options-info").at("options").at("jpeg_quality").at("type"), "integer");
   EXPECT_EQ(post("/sdapi/v1/refresh-checkpoints").body, "{}");
   EXPECT_EQ(fake_.catalog.refreshed, 1);
