@@ -119,6 +119,12 @@ json::array prompt_styles(Catalog& catalog) {
   return list;
 }
 
+json::array wildcards(Catalog& catalog) {
+  json::array list;
+  for (const std::string& name : catalog.wildcards()) list.emplace_back(name);
+  return list;
+}
+
 json::array upscalers() {
   return {json::object{{"name", "None"},
                        {"model_name", nullptr},

@@ -12,6 +12,7 @@ boost::json::array samplers(const Catalog& catalog);
 boost::json::array schedulers(const Catalog& catalog);
 boost::json::array upscalers();
 boost::json::array prompt_styles(Catalog& catalog);
+boost::json::array wildcards(Catalog& catalog);
 
 /// A checkpoint as an entry of "sd-models". The hash stands there when it is known already.
 boost::json::object sd_model(const ModelInfo& model);

@@ -72,7 +72,7 @@ void add_sdapi_lists(Router& router, api::Backend& backend) {
                return json::value(sdapi::prompt_styles(backend.catalog));
              }));
   router.get("/sdapi/v1/wildcards", look("sdapi_wildcards"), sdapi_blocking([&](Exchange&) {
-               return json::value(json::value_from(backend.catalog.wildcards()));
+               return json::value(sdapi::wildcards(backend.catalog));
              }));
   router.get("/sdapi/v1/upscalers", look("sdapi_upscalers"),
              sdapi_at_once([](Exchange&) { return json::value(sdapi::upscalers()); }));
