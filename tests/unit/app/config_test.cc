@@ -52,7 +52,8 @@ TEST(Config, AnUnknownKeyNamesLineAndNearest) {
             "config.toml: line 2: there is no key 'models_dir'; did you mean 'models_dirs'?");
   EXPECT_EQ(message_of("x = 1"),
             "config.toml: line 1: there is no key 'x'; the keys are format, max_memory, model, "
-            "models_dirs, output_dir, pattern, precision, threads, weights_cache");
+            "models_dirs, output_dir, pattern, precision, styles_files, threads, weights_cache, "
+            "wildcards_dirs");
 }
 
 TEST(Config, AWrongTypeIsNamed) {
