@@ -51,7 +51,7 @@ Tensor rescaled(const Tensor& guided, const Tensor& cond, double amount) {
 
 bool guidance_acts(int64_t step, int64_t steps, double start, double end) {
   const double at = static_cast<double>(step) / static_cast<double>(steps);
-  return at >= start && at < end + (end >= 1 ? 1 : 0);
+  return at >= start && (end >= 1 || at < end);  // some samplers make more steps than asked for
 }
 
 }  // namespace safelight::diffusion

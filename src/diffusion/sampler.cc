@@ -141,6 +141,31 @@ Status check(const SampleInputs& inputs) {
   return check(inputs.sigma_options, inputs.schedule);
 }
 
+std::vector<std::string> hints(const SamplerInfo& sampler, Spacing spacing, int64_t steps,
+                               double cfg_scale) {
+  constexpr double kMostOfCfgPlusPlus = 3;
+  constexpr int64_t kStepsOfTcd = 50, kStepsOfSdTurbo = 10;
+  std::vector<std::string> hints;
+  if (!sampler.uses_spacing && spacing != Spacing::kAutomatic) {
+    hints.push_back(fmt::format("schedule '{}' does nothing: {} has timesteps of its own",
+                                info(spacing).name, sampler.name));
+  }
+  const bool scales = sampler.function == &sample_ddim_cfg_pp;
+  if (sampler.uses_unguided && !scales && cfg_scale > kMostOfCfgPlusPlus) {
+    hints.push_back(fmt::format("{} is for a cfg_scale of 1 to 2; {} will burn the picture",
+                                sampler.name, cfg_scale));
+  }
+  if (sampler.function == &sample_tcd && steps > kStepsOfTcd) {
+    hints.push_back(fmt::format("{} makes at most {} steps, of the {} asked for", sampler.name,
+                                kStepsOfTcd, steps));
+  }
+  if (sampler.uses_spacing && spacing == Spacing::kSdTurbo && steps > kStepsOfSdTurbo) {
+    hints.push_back(fmt::format("schedule '{}' has {} levels, fewer than the {} steps asked for",
+                                info(spacing).name, kStepsOfSdTurbo, steps));
+  }
+  return hints;
+}
+
 Result<Tensor> sample(const SamplerInfo& sampler, const SampleInputs& inputs,
                       const Denoiser& denoiser, const StepCallback& callback) {
   if (Status good = check(inputs); !good) return good.error();

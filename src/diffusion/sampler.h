@@ -4,7 +4,9 @@
 #include <limits>
 #include <optional>
 #include <span>
+#include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/result.h"
 #include "diffusion/noise.h"
@@ -68,8 +70,9 @@ struct SamplerInfo {
   bool uses_unguided = false;
   /// Of the model in a step, at most; the step to sigma 0 needs fewer, PLMS's first two.
   int evaluations = 1;
-  double eta = 0;              ///< default
-  std::string_view reference;  ///< the function that it equals
+  bool counts_evaluations = false;  ///< the steps that are asked for are evaluations
+  double eta = 0;                   ///< default
+  std::string_view reference;       ///< the function that it equals
   Result<Tensor> (*function)(SamplerRun& run) = nullptr;
 };
 
@@ -83,6 +86,11 @@ struct SamplerChoice {
 /// By name or alias, any case. Errors: kInvalidArgument naming the nearest; kUnsupported for the
 /// samplers of flow models.
 Result<SamplerChoice> find_sampler(std::string_view name);
+
+/// What users should know of a choice that works: a schedule that does nothing, steps that are not
+/// made, a guidance scale that the sampler is not for.
+std::vector<std::string> hints(const SamplerInfo& sampler, Spacing spacing, int64_t steps,
+                               double cfg_scale);
 
 /// Draws the noise, runs the sampler and gives the latents [B, C, h, w]. Errors: those of the
 /// denoiser and the callback.

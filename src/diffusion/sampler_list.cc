@@ -95,6 +95,7 @@ constexpr std::array kSamplers = {
                 .uses_spacing = false,
                 .stochastic = true,
                 .evaluations = 3,
+                .counts_evaluations = true,
                 .eta = 1,
                 .reference = "k-diffusion sample_dpm_fast",
                 .function = &sample_dpm_fast},

@@ -55,7 +55,9 @@ Result<Tensor> GuidedDenoiser::operator()(const Tensor& x, double sigma, double 
 }
 
 GuidedDenoiser::Moment GuidedDenoiser::moment(const Tensor& x, double sigma, double timestep) {
-  step_ = options_.evaluations == 1 ? steps_done_ : calls_ / options_.evaluations;
+  step_ = options_.counts_calls       ? calls_
+          : options_.evaluations == 1 ? steps_done_
+                                      : calls_ / options_.evaluations;
   const int64_t call = calls_++;
   const StepConditioning& prompts = prompts_.at(call);
   const bool acts = diffusion::guidance_acts(step_, request_.steps, guidance_.start, guidance_.end);

@@ -19,6 +19,7 @@ class GuidedDenoiser {
   struct Options {
     int64_t pictures = 1;
     int64_t evaluations = 1;      ///< of the sampler in a step
+    bool counts_calls = false;    ///< each evaluation is one of the request's steps
     bool keeps_unguided = false;  ///< unguided() will be asked for
     GuidanceSettings guidance;
     const engine::StopFlag* stop = nullptr;

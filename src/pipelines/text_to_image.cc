@@ -137,6 +137,7 @@ Result<std::vector<image::UncheckedImage>> text_to_image(LatentModel& model, con
   GuidedDenoiser denoiser(model, request, *prompts,
                           {.pictures = pictures,
                            .evaluations = plan->sampler->evaluations,
+                           .counts_calls = plan->sampler->counts_evaluations,
                            .keeps_unguided = plan->sampler->uses_unguided,
                            .guidance = std::move(*guidance),
                            .stop = options.stop});

@@ -87,16 +87,15 @@ Result<request::Request> make_request(const Options& options) {
   return request;
 }
 
-/// Names of samplers and schedules, and a hint where a schedule does nothing.
+/// Names of samplers and schedules, and hints where something does nothing or little good.
 Status check_sampler(const request::Request& request) {
   const auto sampler = diffusion::find_sampler(request.sampler);
   if (!sampler) return sampler.error();
   const auto spacing = diffusion::find_spacing(request.schedule);
   if (!spacing) return spacing.error();
-  if (!sampler->sampler->uses_spacing && *spacing != diffusion::Spacing::kAutomatic) {
-    spdlog::warn("schedule '{}' does nothing: {} has timesteps of its own", request.schedule,
-                 sampler->sampler->name);
-  }
+  for (const std::string& hint :
+       diffusion::hints(*sampler->sampler, *spacing, request.steps, request.cfg_scale))
+    spdlog::warn("{}", hint);
   return {};
 }
 

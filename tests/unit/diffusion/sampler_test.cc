@@ -437,6 +437,27 @@ TEST(FindSampler, TakesAScheduleBehindTheName) {
   expect("DDIM DDIM", "DDIM", Spacing::kDdim);
 }
 
+TEST(Hints, TellWhatAChoiceWillNotDo) {
+  const auto of = [](std::string_view name, Spacing spacing, int64_t steps, double cfg_scale) {
+    std::string all;
+    for (const std::string& hint : hints(sampler(name), spacing, steps, cfg_scale))
+      all += hint + "\n";
+    return all;
+  };
+  EXPECT_EQ(of("Euler", Spacing::kKarras, 1000, 30), "");
+  EXPECT_EQ(of("DDIM", Spacing::kAutomatic, 20, 7), "");
+  EXPECT_EQ(of("DDIM", Spacing::kKarras, 20, 7),
+            "schedule 'Karras' does nothing: DDIM has timesteps of its own\n");
+  EXPECT_EQ(of("Euler CFG++", Spacing::kAutomatic, 20, 1.5), "");
+  EXPECT_EQ(of("Euler CFG++", Spacing::kAutomatic, 20, 7),
+            "Euler CFG++ is for a cfg_scale of 1 to 2; 7 will burn the picture\n");
+  EXPECT_EQ(of("DDIM CFG++", Spacing::kAutomatic, 20, 7), "");
+  EXPECT_EQ(of("TCD", Spacing::kAutomatic, 60, 1),
+            "TCD makes at most 50 steps, of the 60 asked for\n");
+  EXPECT_EQ(of("Euler", Spacing::kSdTurbo, 20, 1),
+            "schedule 'SD Turbo' has 10 levels, fewer than the 20 steps asked for\n");
+}
+
 /// The lists of the programs: each name is one of ours.
 TEST(FindSampler, TakesTheNamesOfOtherPrograms) {
   // SD WebUI 1.10's and Forge's names, ComfyUI 0.8's, SD.Next's of the same algorithms.
