@@ -54,6 +54,7 @@ TEST(Guidance, ActsInItsInterval) {
     EXPECT_FALSE(guidance_acts(step, 10, 0, 0)) << step;
   }
   EXPECT_TRUE(guidance_acts(10, 10, 0, 1)) << "an evaluation after the last step counts to it";
+  EXPECT_TRUE(guidance_acts(50, 10, 0, 1)) << "a run that makes more steps than asked for";
 }
 
 TEST(Guidance, LeavesTheNegativePromptOutAsWebUi) {
