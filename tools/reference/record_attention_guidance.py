@@ -1,8 +1,9 @@
-"""Records perturbed-attention and self-attention guidance of tiny Stable Diffusion 1.x checkpoints, run by diffusers.
+"""Records perturbed-attention and self-attention guidance of tiny checkpoints, run by diffusers.
 
-usage: python record_attention_guidance.py OUT_DIR                             (tests/golden/data/sd1)
+usage: python record_attention_guidance.py OUT_DIR                             (tests/golden/data)
 
-The checkpoints and texts are those of record_sd1.py. diffusers' StableDiffusionPAGPipeline and
+The checkpoints and texts are those of record_sd1.py; of record_families.py's SDXL, which has transformers of several
+blocks, the perturbed network and the map alone. diffusers' StableDiffusionPAGPipeline and
 StableDiffusionSAGPipeline run whole, four steps to latents; the perturbed network's blocks and the self-attention map
 are recorded by themselves as well. Everything runs in float64 (schedulers of diffusers work in float32) and is kept in
 float32.
@@ -14,8 +15,10 @@ import torch
 from diffusers import DDIMScheduler, EulerDiscreteScheduler, StableDiffusionPAGPipeline
 from diffusers.pipelines.deprecated.stable_diffusion_sag.pipeline_stable_diffusion_sag import (
     CrossAttnStoreProcessor, StableDiffusionSAGPipeline)
+from diffusers.models.attention_processor import PAGIdentitySelfAttnProcessor2_0
 from safetensors.torch import save_file
 
+import record_families
 import record_sd1
 
 BETAS = {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear", "num_train_timesteps": 1000}
@@ -91,9 +94,48 @@ def record(v):
     return {name: tensor.float().contiguous() for name, tensor in kept.items()}
 
 
+# Self-attentions of the tiny SDXL by SD.Next's names, and where they are in diffusers' network.
+SDXL_LAYERS = {"m1": ["mid_block.attentions.0.transformer_blocks.1"],
+               "d2 u1": ["down_blocks.2.attentions.0.transformer_blocks.1",
+                         "up_blocks.0.attentions.0.transformer_blocks.1"],
+               "d0-1": ["down_blocks.1.attentions.0.transformer_blocks.0",
+                        "down_blocks.2.attentions.0.transformer_blocks.0"]}
+
+
+@torch.no_grad()
+def record_sdxl():
+    v = record_families.VARIANTS["sdxl"]
+    parts = record_families.networks(v)[0]
+    unet, taps = parts["unet"], record_sd1.Taps()
+    unet.add_embedding.register_forward_pre_hook(lambda _, given: taps.update({"in.vector": given[0][:1].clone()}))
+    context, pooled = record_families.encode(v, parts, record_sd1.PROMPT)
+    twice = [torch.cat([each, each]) for each in (context, pooled, record_families.numbers(v.facts))]
+    x = torch.randn(1, 4, 8, 8, generator=torch.Generator().manual_seed(7), dtype=torch.float64)
+    t = torch.tensor([487.25], dtype=torch.float64)
+    kept = {"in.latents": x, "in.timesteps": t, "in.context": context}
+
+    def run():
+        return record_families.Network(v, unet).apply_model(torch.cat([x, x]), t, twice)
+
+    original = unet.attn_processors
+    for names, modules in SDXL_LAYERS.items():
+        for module in modules:
+            unet.get_submodule(module).attn1.processor = PAGIdentitySelfAttnProcessor2_0()
+        kept[names] = run()[1:]
+        unet.set_attn_processor(dict(original))
+    attention = unet.mid_block.attentions[0].transformer_blocks[0].attn1
+    attention.processor = CrossAttnStoreProcessor()
+    run()
+    received = attention.processor.attention_probs.reshape(2, attention.heads, 4, 4).mean(1).sum(1)
+    kept["attention_map"] = received[:1].reshape(1, 2, 2)
+    return {name: tensor.float().contiguous() for name, tensor in (kept | taps).items()}
+
+
 def main():
+    out = pathlib.Path(sys.argv[1])
     for name, variant in record_sd1.VARIANTS.items():
-        save_file(record(variant), pathlib.Path(sys.argv[1]) / name / "attention_guidance.safetensors")
+        save_file(record(variant), out / "sd1" / name / "attention_guidance.safetensors")
+    save_file(record_sdxl(), out / "families" / "sdxl" / "attention_guidance.safetensors")
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@
 #include "models/stable_diffusion/stable_diffusion.h"
 #include "pipelines/guided_denoiser.h"
 #include "pipelines/registry.h"
+#include "support/temporary_folder.h"
 #include "weights/convert.h"
 #include "weights/open_weights.h"
 #include "weights/safetensors.h"
@@ -197,6 +198,46 @@ TEST_P(AttentionGuidance, GoesWithCheaperSteps) {
   asked.deep_cache_interval = 1;
   asked.token_merging_ratio = 0.5;
   EXPECT_LT(nmse(euler(asked, noise), exact), 1);
+}
+
+/// Transformers of several blocks: which of them is which, and whose map it is.
+TEST(AttentionGuidanceXl, PerturbedBlocksEqualDiffusers) {
+  const testing::RandomCheckpoint checkpoint("sdxl", "families");
+  const test::TemporaryFolder folder;
+  const auto index =
+      weights::open_weights(checkpoint.write(folder.path(), testing::Dialect::kOriginal));
+  ASSERT_TRUE(index.ok()) << index.error().message;
+  const auto model = models::stable_diffusion::bind(*index);
+  ASSERT_TRUE(model.ok()) << model.error().message;
+  const models::unet::UNet& unet = model->unet.network;
+  const auto engine =
+      std::move(*engine::make_engine("cpu", {.precision = Precision::kF32, .threads = 2}));
+  const auto records =
+      weights::open_safetensors(std::string(SAFELIGHT_SOURCE_DIR) +
+                                "/tests/golden/data/families/sdxl/attention_guidance.safetensors");
+  const auto recorded = [&](const std::string& name) {
+    return weights::to_tensor(*records->find(name));
+  };
+  const Tensor x = recorded("in.latents"), t = recorded("in.timesteps"),
+               context = recorded("in.context"), vector = recorded("in.vector");
+  const auto run = [&](models::unet::PassOptions options) {
+    graph::Graph g;
+    const graph::Value input = g.input("x", x.shape, graph::Numerics::kF32),
+                       time = g.input("t", t.shape, graph::Numerics::kF32);
+    const auto keys = unet.keys(g, g.input("context", context.shape));
+    options.vector = g.input("vector", vector.shape, graph::Numerics::kF32);
+    g.output("out", unet(g, input, time, keys, options));
+    for (const graph::NamedValue& tap : std::vector<graph::NamedValue>(g.taps())) {
+      if (tap.name == models::unet::UNet::kAttentionTap) g.output("map", tap.value);
+    }
+    auto executable = engine->compile(g, engine->load(model->unet.weights));
+    return *engine::run_once(**executable, {&x, &t, &context, &vector}, g.outputs().size());
+  };
+  for (const char* layers : {"m1", "d2 u1", "d0-1"}) {
+    const std::vector<int64_t> numbers = *unet.self_attentions().find(layers);
+    EXPECT_LE(nmse(run({.perturbed = numbers})[0], recorded(layers)), kLimitF32) << layers;
+  }
+  EXPECT_LE(nmse(run({.attention_map = true})[1], recorded("attention_map")), kLimitF32);
 }
 
 std::string setup_name(const ::testing::TestParamInfo<Setup>& test) {

@@ -238,6 +238,9 @@ TEST_F(GuidedDenoiserTest, SelfAttentionPushesAwayFromTheBlur) {
   EXPECT_LE(nmse(run()[0], pushed(seen(diffusion::guided(output(1), output(kWords), 7)), 1)),
             kSame);
   EXPECT_EQ(model_.calls, (std::vector<Call>{{4, false}, {2, false}}));
+  model_.own.schedule = diffusion::NoiseSchedule::sd1(diffusion::Prediction::kV);
+  EXPECT_LE(nmse(run()[0], pushed(seen(diffusion::guided(output(1), output(kWords), 7)), 1)), kSame)
+      << "for a model that predicts v";
   request_.cfg_scale = 1;
   EXPECT_LE(nmse(run()[0], pushed(seen(output(kWords)), kWords)), kSame);
   EXPECT_EQ(model_.calls, (std::vector<Call>{{2, false}, {2, false}}));
