@@ -67,7 +67,7 @@ class Recorder : public pipelines::LatentModel {
   double decode_seconds = 0;
 
   const pipelines::ModelTraits& traits() const override { return model_->traits(); }
-  void set_own_size(int64_t width, int64_t height) override { model_->set_own_size(width, height); }
+  void set_traits(pipelines::ModelTraits traits) override { model_->set_traits(std::move(traits)); }
   Result<pipelines::Conditioning> encode(const std::vector<text::TokenChunk>& chunks,
                                          const pipelines::EncodeOptions& options,
                                          const engine::StopFlag* stop) override {

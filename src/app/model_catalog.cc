@@ -35,6 +35,9 @@ constexpr std::array kFolders = {
     KindFolder{"text-encoder", ModelKind::kTextEncoder},
     KindFolder{"text_encoders", ModelKind::kTextEncoder},
     KindFolder{"clip", ModelKind::kTextEncoder},
+    KindFolder{"vae-approx", ModelKind::kTinyDecoder},
+    KindFolder{"vae_approx", ModelKind::kTinyDecoder},
+    KindFolder{"taesd", ModelKind::kTinyDecoder},
 };
 
 // A tree that links or mounts make endless costs no more than this.
@@ -95,6 +98,9 @@ uint64_t size_of(const fs::path& path) {
 
 ModelEntry make_entry(const fs::path& path, ModelKind kind) {
   const std::string name = path.filename().string();
+  // SD WebUI's name for a VAE that lies beside its checkpoint.
+  if (kind == ModelKind::kCheckpoint && without_model_ending(name).ends_with(".vae"))
+    kind = ModelKind::kVae;
   return {.name = std::string(without_model_ending(name)),
           .kind = kind,
           .path = path,
@@ -182,6 +188,8 @@ std::string_view name_of(ModelKind kind) {
       return "denoiser";
     case ModelKind::kTextEncoder:
       return "text encoder";
+    case ModelKind::kTinyDecoder:
+      return "tiny decoder";
   }
   return "unknown";
 }
@@ -204,6 +212,8 @@ std::string_view folder_of(ModelKind kind) {
       return "UNET";
     case ModelKind::kTextEncoder:
       return "Text-encoder";
+    case ModelKind::kTinyDecoder:
+      return "VAE-approx";
   }
   return "";
 }

@@ -22,6 +22,7 @@ enum class ModelKind {
   kUpscaler,
   kDenoiser,
   kTextEncoder,
+  kTinyDecoder,
 };
 
 std::string_view name_of(ModelKind kind);  ///< "checkpoint", "vae", "lora", ...

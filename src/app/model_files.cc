@@ -13,9 +13,10 @@ namespace safelight::app {
 namespace fs = std::filesystem;
 namespace {
 
-constexpr std::array kKinds = {ModelKind::kCheckpoint, ModelKind::kVae,        ModelKind::kLora,
-                               ModelKind::kEmbedding,  ModelKind::kControlNet, ModelKind::kUpscaler,
-                               ModelKind::kDenoiser,   ModelKind::kTextEncoder};
+constexpr std::array kKinds = {
+    ModelKind::kCheckpoint, ModelKind::kVae,         ModelKind::kLora,
+    ModelKind::kEmbedding,  ModelKind::kControlNet,  ModelKind::kUpscaler,
+    ModelKind::kDenoiser,   ModelKind::kTextEncoder, ModelKind::kTinyDecoder};
 
 Error io_error(const fs::path& path, std::string_view action, const std::error_code& cause) {
   return {ErrorCode::kIo, fmt::format("{}: cannot {}: {}", path.string(), action, cause.message())};

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "app/model_parts.h"
 #include "app/prompt_count.h"
 #include "base/log.h"
 #include "base/random.h"
@@ -129,17 +130,35 @@ Status ServerCatalog::check(const request::Request& request) const {
   return {};
 }
 
-Result<pipelines::PictureSize> ServerCatalog::picture_size(const api::ModelInfo& model) {
+Result<pipelines::CheckpointFacts> ServerCatalog::facts(const api::ModelInfo& model) {
   {
     const std::lock_guard lock(mutex_);
-    const auto known = sizes_.find(model.path);
-    if (known != sizes_.end() && known->second.first == model.changed) return known->second.second;
+    const auto known = facts_.find(model.path);
+    if (known != facts_.end() && known->second.first == model.changed) return known->second.second;
   }
-  const auto size = pipelines::own_picture_size(model.path);
-  if (!size) return size.error();
+  const auto facts = pipelines::checkpoint_facts(model.path);
+  if (!facts) return facts.error();
   const std::lock_guard lock(mutex_);
-  sizes_[model.path] = {model.changed, *size};
-  return *size;
+  facts_[model.path] = {model.changed, *facts};
+  return *facts;
+}
+
+Status ServerCatalog::check_parts(const request::Request& request) {
+  const std::lock_guard lock(mutex_);
+  for (const auto& [part, name] : pipelines::wanted_parts(request)) {
+    if (name.empty()) continue;
+    const auto entry = library_.catalog.find(name, kind_of(part), library_.hashes);
+    if (!entry) return entry.error();
+    const auto& entries = library_.catalog.entries();
+    const bool listed = std::any_of(entries.begin(), entries.end(), [&](const ModelEntry& known) {
+      return known.path == entry->path;
+    });
+    if (!listed) {
+      return Error{ErrorCode::kNotFound, fmt::format("there is no {} '{}' in the folders of models",
+                                                     name_of(kind_of(part)), name)};
+    }
+  }
+  return {};
 }
 
 Result<request::Request> ServerCatalog::resolve(const request::Request& asked,
@@ -154,11 +173,16 @@ Result<request::Request> ServerCatalog::resolve(const request::Request& asked,
     return done.error();
   }
   if (request.subseed < 0) request.subseed = request.subseed_strength > 0 ? random_seed() : 0;
-  if (request.width == 0 || request.height == 0) {
-    const auto size = picture_size(model);
-    if (!size) return size.error();
-    if (request.width == 0) request.width = size->width;
-    if (request.height == 0) request.height = size->height;
+  const auto told = facts(model);
+  if (!told) return told.error();
+  pipelines::use_recommended(request, told->recommended);
+  if (request.width == 0) request.width = told->size.width;
+  if (request.height == 0) request.height = told->size.height;
+  if (Status found_all = check_parts(request); !found_all) return found_all.error();
+  if (!pipelines::is_no_name(request.refiner)) {
+    const auto refiner = find(request.refiner);
+    if (!refiner) return refiner.error().in("refiner");
+    request.refiner = refiner->name;
   }
   if (Status good = check(request); !good) return good.error();
   auto hash = sha256(model);

@@ -35,11 +35,13 @@ class ServerCatalog : public api::Catalog {
  private:
   api::ModelInfo info(const ModelEntry& entry);
   const ModelEntry* by_hash(std::string_view hash);
-  Result<pipelines::PictureSize> picture_size(const api::ModelInfo& model);
+  Result<pipelines::CheckpointFacts> facts(const api::ModelInfo& model);
+  /// Finds the other files that the request names. Errors: kNotFound.
+  Status check_parts(const request::Request& request);
 
   std::mutex mutex_;  ///< guards what follows
   Library library_;
-  std::map<std::filesystem::path, std::pair<int64_t, pipelines::PictureSize>> sizes_;
+  std::map<std::filesystem::path, std::pair<int64_t, pipelines::CheckpointFacts>> facts_;
 
   std::mutex hashing_;  ///< held while a file is hashed, so that nothing else waits for it
   const PromptFiles prompt_files_;

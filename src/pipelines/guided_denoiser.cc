@@ -37,6 +37,11 @@ double total_weight(const StepConditioning& prompts) {
 
 }  // namespace
 
+diffusion::NoiseSchedule run_schedule(const ModelTraits& traits, const request::Request& request) {
+  return request.noise_schedule == "zero-terminal-snr" ? traits.schedule.zero_terminal_snr()
+                                                       : traits.schedule;
+}
+
 Result<Tensor> GuidedDenoiser::operator()(const Tensor& x, double sigma, double timestep) {
   const Moment now = moment(x, sigma, timestep);
   if (now.acts && step_ < guidance_.zero_init_steps) {
@@ -55,9 +60,7 @@ Result<Tensor> GuidedDenoiser::operator()(const Tensor& x, double sigma, double 
 }
 
 GuidedDenoiser::Moment GuidedDenoiser::moment(const Tensor& x, double sigma, double timestep) {
-  step_ = options_.counts_calls       ? calls_
-          : options_.evaluations == 1 ? steps_done_
-                                      : calls_ / options_.evaluations;
+  step_ = next_step();
   const int64_t call = calls_++;
   const StepConditioning& prompts = prompts_.at(call);
   const bool acts = diffusion::guidance_acts(step_, request_.steps, guidance_.start, guidance_.end);
@@ -70,7 +73,7 @@ GuidedDenoiser::Moment GuidedDenoiser::moment(const Tensor& x, double sigma, dou
           .sigma = sigma,
           .timestep = timestep,
           .prompts = prompts,
-          .input = diffusion::scaled(x, model_.traits().schedule.input_scale(sigma)),
+          .input = diffusion::scaled(x, schedule_.input_scale(sigma)),
           .acts = acts,
           .negative = acts && changes && !skipped};
 }
@@ -96,8 +99,7 @@ Result<Tensor> GuidedDenoiser::evaluate(Pass pass, const Conditionings& conditio
   }
   if (pass == Pass::kMain) main_ = ready.predictor.get();
   ready.predictor->enter_step(step_);
-  return (*ready.predictor)(input, model_.traits().schedule.told(now.sigma, now.timestep),
-                            options_.stop);
+  return (*ready.predictor)(input, schedule_.told(now.sigma, now.timestep), options_.stop);
 }
 
 /// Of the prompt's parts, whose outputs stand in a batch from the `first` conditioning on.
@@ -191,7 +193,7 @@ Result<Tensor> GuidedDenoiser::away_from_degraded(const Moment& now, const Outpu
   const Tensor worse = diffusion::degraded(
       clear, part(main_->attention_map(), 0, options_.pictures), guidance_.degrade);
   const Tensor noisy = diffusion::sum({{1, worse}, {1, now.x}, {-1, clear}});
-  const diffusion::NoiseSchedule& schedule = model_.traits().schedule;
+  const diffusion::NoiseSchedule& schedule = schedule_;
   const Conditionings conditionings(
       static_cast<size_t>(options_.pictures),
       now.negative ? now.prompts.negative.get() : now.prompts.positive[0].conditioning.get());

@@ -13,6 +13,9 @@
 
 namespace safelight::pipelines {
 
+/// The model's noise levels, or those that the request asks for.
+diffusion::NoiseSchedule run_schedule(const ModelTraits& traits, const request::Request& request);
+
 /// What samplers call: the model's evaluations for a batch, put together by guidance.
 class GuidedDenoiser {
  public:
@@ -23,6 +26,7 @@ class GuidedDenoiser {
     bool keeps_unguided = false;  ///< unguided() will be asked for
     GuidanceSettings guidance;
     const engine::StopFlag* stop = nullptr;
+    int64_t steps_before = 0, calls_before = 0;  ///< of the run, made by another model
   };
   /// Borrows all but the options.
   GuidedDenoiser(LatentModel& model, const request::Request& request,
@@ -32,7 +36,10 @@ class GuidedDenoiser {
         prompts_(prompts),
         options_(options),
         guidance_(options_.guidance),
-        projected_(options_.guidance.projection) {}
+        projected_(options_.guidance.projection),
+        schedule_(run_schedule(model.traits(), request)),
+        calls_(options_.calls_before),
+        steps_done_(options_.steps_before) {}
 
   /// The picture that the model sees behind x [B, C, h, w], at the schedule's `timestep`.
   /// Errors: those of Predictor.
@@ -40,6 +47,14 @@ class GuidedDenoiser {
 
   /// To be told after each step.
   void step_done() { ++steps_done_; }
+
+  /// Which step of the run the next evaluation belongs to.
+  int64_t next_step() const {
+    if (options_.counts_calls) return calls_;
+    return options_.evaluations == 1 ? steps_done_ : calls_ / options_.evaluations;
+  }
+  int64_t steps_done() const { return steps_done_; }
+  int64_t calls() const { return calls_; }
 
   /// The picture that the negative prompt alone gave in the last evaluation; where the negative
   /// prompt was left out, the picture itself.
@@ -88,7 +103,7 @@ class GuidedDenoiser {
   Result<Tensor> away_from_degraded(const Moment& now, const Outputs& outputs,
                                     const Tensor& picture);
   Tensor seen(const Moment& now, const Tensor& output) const {
-    return model_.traits().schedule.denoised(now.x, output, now.sigma);
+    return schedule_.denoised(now.x, output, now.sigma);
   }
 
   LatentModel& model_;
@@ -97,10 +112,11 @@ class GuidedDenoiser {
   Options options_;
   const GuidanceSettings& guidance_;
   diffusion::ProjectedGuidance projected_;
+  diffusion::NoiseSchedule schedule_;
   std::map<std::pair<Pass, size_t>, Ready> ready_;  ///< by the number of conditionings
   const Predictor* main_ = nullptr;                 ///< that of the last main pass
   Tensor unguided_;
-  int64_t calls_ = 0, steps_done_ = 0, step_ = 0;
+  int64_t calls_, steps_done_, step_ = 0;
 };
 
 }  // namespace safelight::pipelines

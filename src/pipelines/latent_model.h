@@ -9,6 +9,7 @@
 #include "diffusion/sigma_schedule.h"
 #include "engine/engine.h"
 #include "models/unet/self_attentions.h"
+#include "pipelines/recommended.h"
 #include "text/chunks.h"
 #include "text/emphasis.h"
 #include "weights/adapter.h"
@@ -28,6 +29,11 @@ struct ModelTraits {
   models::unet::SelfAttentions self_attentions;  ///< of the denoiser
   diffusion::NoiseSchedule schedule;
   diffusion::AlignedSteps aligned = diffusion::AlignedSteps::kSd1;
+  Recommended recommended;
+  std::string_view tiny_decoder = "taesd";  ///< of its latents: "taesd" or "taesdxl"
+  /// Width of the text of a model whose prediction a try may have to tell (see probe_prediction);
+  /// 0 for others.
+  int64_t probe_width = 0;
 };
 
 /// A prompt as the denoiser reads it.
@@ -89,8 +95,9 @@ class LatentModel {
  public:
   virtual ~LatentModel() = default;
   virtual const ModelTraits& traits() const = 0;
-  /// The picture size that this checkpoint was made for, where it is not its family's.
-  virtual void set_own_size(int64_t width, int64_t height) = 0;
+  /// What else a checkpoint says of itself, where it is not its family's: size, noise levels,
+  /// recommendations. The rest stays.
+  virtual void set_traits(ModelTraits traits) = 0;
 
   /// Runs the text encoders over each chunk and joins the results: 77 tokens a chunk.
   virtual Result<Conditioning> encode(const std::vector<text::TokenChunk>& chunks,

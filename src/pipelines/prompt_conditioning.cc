@@ -17,12 +17,16 @@ constexpr size_t kMaxChunks = 100;
 constexpr size_t kMaxEncoded = 500;  // chunks of all texts that a prompt becomes
 
 EncodeOptions encode_options(const request::Request& request, text::Emphasis emphasis) {
+  const auto or_own = [](int64_t told, int64_t own) { return told > 0 ? told : own; };
   return {.clip_skip = request.clip_skip,
           .emphasis = emphasis,
-          .facts = {.original_width = request.width,
-                    .original_height = request.height,
-                    .target_width = request.width,
-                    .target_height = request.height}};
+          .facts = {.original_width = or_own(request.original_width, request.width),
+                    .original_height = or_own(request.original_height, request.height),
+                    .crop_left = request.crop_left,
+                    .crop_top = request.crop_top,
+                    .target_width = or_own(request.target_width, request.width),
+                    .target_height = or_own(request.target_height, request.height),
+                    .aesthetic_score = request.aesthetic_score}};
 }
 
 /// The texts that one evaluation reads: those of the prompt's parts, then the negative prompt's.
@@ -80,8 +84,8 @@ class PromptTexts {
 class TextEncodings {
  public:
   TextEncodings(const PromptEncoder& encoder, const EncodeOptions& options,
-                text::PromptSyntax syntax)
-      : encoder_(encoder), options_(options), syntax_(syntax) {}
+                text::PromptSyntax syntax, double negative_score)
+      : encoder_(encoder), options_(options), syntax_(syntax), negative_score_(negative_score) {}
 
   Result<StepConditioning> encode(const StepTexts& texts, const std::vector<double>& weights) {
     std::vector<std::vector<text::TokenChunk>> chunks;
@@ -135,6 +139,7 @@ class TextEncodings {
     }
     EncodeOptions options = options_;
     options.negative = std::get<bool>(key);
+    if (options.negative) options.facts.aesthetic_score = negative_score_;
     auto encoded = encoder_(chunks, options);
     if (!encoded) return encoded.error();
     return known_[key] = std::move(*encoded);
@@ -143,6 +148,7 @@ class TextEncodings {
   const PromptEncoder& encoder_;
   EncodeOptions options_;
   text::PromptSyntax syntax_;
+  double negative_score_;  ///< of beauty, that the refiner is told with the negative prompt
   std::map<Key, std::shared_ptr<const Conditioning>> known_;
   size_t kept_ = 0;  ///< chunks
 };
@@ -166,7 +172,8 @@ Result<PromptConditioning> PromptConditioning::encode(const PromptEncoder& encod
   if (!syntax) return syntax.error();
   const PromptTexts texts(request, *syntax,
                           {.steps = request.steps * evaluations, .first_pass = {}});
-  TextEncodings encodings(encoder, encode_options(request, *emphasis), *syntax);
+  TextEncodings encodings(encoder, encode_options(request, *emphasis), *syntax,
+                          request.negative_aesthetic_score);
   std::map<StepTexts, size_t> places;
   PromptConditioning result;
   for (int64_t i = 0; i <= texts.steps(); ++i) {

@@ -9,13 +9,19 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "models/stable_diffusion/stable_diffusion.h"
+#include "pipelines/checkpoint_levels.h"
 #include "pipelines/stable_diffusion_model.h"
+#include "weights/components.h"
 #include "weights/open_weights.h"
+#include "weights/recognise.h"
 
 namespace safelight::pipelines {
 namespace {
 
 constexpr std::string_view kResolutionKey = "modelspec.resolution";
+/// Of Stable Diffusion 2's base model, the one of its family that predicts noise.
+constexpr PictureSize kSd2Base{512, 512};
+constexpr int64_t kSd2Side = 768;  // of the others
 
 struct Family {
   std::string_view name;
@@ -57,6 +63,18 @@ std::optional<PictureSize> own_size(const weights::TensorIndex& index,
   return value && value->is_string() ? parse_size(value->get_string()) : std::nullopt;
 }
 
+weights::SeparateNetwork network_of(ModelPart part) {
+  switch (part) {
+    case ModelPart::kUnet:
+      return weights::SeparateNetwork::kUnet;
+    case ModelPart::kTextEncoder:
+      return weights::SeparateNetwork::kTextEncoder;
+    case ModelPart::kVae:
+      break;
+  }
+  return weights::SeparateNetwork::kVae;
+}
+
 Result<const Family*> family_of(const weights::TensorIndex& index,
                                 const std::filesystem::path& path) {
   for (const Family& family : kFamilies) {
@@ -68,30 +86,93 @@ Result<const Family*> family_of(const weights::TensorIndex& index,
                            path.filename().string(), kFamilies[0].name)};
 }
 
+/// The networks of a model in one index.
+Result<weights::TensorIndex> open_model(const ModelSource& source) {
+  Result<weights::TensorIndex> index = weights::open_weights(source.path);
+  if (!index) return index;
+  index->identity = source.sha256;
+  const weights::Identity kind = weights::identify(*index);
+  if (kind.kind == weights::FileKind::kDenoiser && kind.networks.front().prefix.empty()) {
+    weights::TensorIndex model;
+    Status used = weights::use_network(model, std::move(*index), weights::SeparateNetwork::kUnet);
+    if (!used) return used.error();
+    index = std::move(model);
+  }
+  for (const PartFile& part : source.parts) {
+    auto opened = weights::open_weights(part.path);
+    if (!opened) return opened;
+    opened->identity = part.sha256;
+    if (Status used = weights::use_network(*index, std::move(*opened), network_of(part.part));
+        !used)
+      return used.error();
+  }
+  if (kind.kind == weights::FileKind::kDenoiser &&
+      weights::identify(*index).kind == weights::FileKind::kDenoiser) {
+    return Error{
+        ErrorCode::kUnsupported,
+        fmt::format("{}: holds a UNet alone. Name a whole checkpoint as the model and this "
+                    "file as its unet, or give vae and text_encoder besides",
+                    source.path.filename().string())};
+  }
+  return index;
+}
+
 }  // namespace
 
-Result<std::unique_ptr<LatentModel>> load_model(engine::Engine& engine,
-                                                const std::filesystem::path& path,
-                                                const std::string& identity) {
-  Result<weights::TensorIndex> index = weights::open_weights(path);
+Result<std::unique_ptr<LatentModel>> load_model(engine::Engine& engine, const ModelSource& source) {
+  const std::string name = source.path.filename().string();
+  Result<weights::TensorIndex> index = open_model(source);
   if (!index) return index.error();
-  index->identity = identity;
-  const auto family = family_of(*index, path);
+  const auto family = family_of(*index, source.path);
   if (!family) return family.error();
   auto model = (*family)->load(engine, *index);
-  if (!model) return model.error().in(path.filename().string());
-  if (const std::optional<PictureSize> size = own_size(*index, path))
-    (*model)->set_own_size(size->width, size->height);
+  if (!model) return model.error().in(name);
+  const CheckpointLevels levels = told_levels(*index, source.path, source.prediction);
+  diffusion::Prediction prediction = diffusion::Prediction::kEpsilon;
+  if (!levels.prediction && (*model)->traits().probe_width > 0) {
+    const auto probed = probe_prediction(**model, (*model)->traits().probe_width);
+    if (!probed) return probed.error().in(name);
+    prediction = *probed;
+  }
+  ModelTraits traits = (*model)->traits();
+  traits.schedule = levels.schedule(prediction);
+  const bool is_2_base =
+      traits.probe_width > 0 && traits.schedule.prediction() == diffusion::Prediction::kEpsilon;
+  const PictureSize size =
+      own_size(*index, source.path)
+          .value_or(is_2_base ? kSd2Base : PictureSize{traits.width, traits.height});
+  traits.width = size.width;
+  traits.height = size.height;
+  traits.recommended = recommended(*index, source.path);
+  (*model)->set_traits(std::move(traits));
   return model;
 }
 
-Result<PictureSize> own_picture_size(const std::filesystem::path& path) {
+Result<std::unique_ptr<LatentModel>> load_model(engine::Engine& engine,
+                                                const std::filesystem::path& path) {
+  return load_model(engine, ModelSource{.path = path});
+}
+
+Result<std::shared_ptr<TaesdDecoder>> load_taesd(engine::Engine& engine,
+                                                 const std::filesystem::path& path) {
+  const Result<weights::TensorIndex> index = weights::open_weights(path);
+  if (!index) return index.error();
+  auto model = models::taesd::bind(*index);
+  if (!model) return model.error().in(path.filename().string());
+  return std::make_shared<TaesdDecoder>(engine, std::move(*model));
+}
+
+Result<CheckpointFacts> checkpoint_facts(const std::filesystem::path& path) {
   const Result<weights::TensorIndex> index = weights::open_weights(path);
   if (!index) return index.error();
   const auto family = family_of(*index, path);
   if (!family) return family.error();
   const int64_t side = (*family)->own_side(*index);
-  return own_size(*index, path).value_or(PictureSize{.width = side, .height = side});
+  PictureSize size{.width = side, .height = side};
+  const CheckpointLevels levels = told_levels(*index, path, "auto");
+  if (side == kSd2Side && levels.prediction == diffusion::Prediction::kEpsilon) size = kSd2Base;
+  return CheckpointFacts{.size = own_size(*index, path).value_or(size),
+                         .recommended = recommended(*index, path)};
 }
 
 }  // namespace safelight::pipelines

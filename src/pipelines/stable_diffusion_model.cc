@@ -73,12 +73,10 @@ class UNetPredictor : public Predictor {
 /// For models that do not heed it: what requests may ask for, as SD WebUI lets them.
 constexpr int64_t kMaxClipSkip = 24;
 
-diffusion::NoiseSchedule schedule_of(const models::stable_diffusion::Config& config) {
-  using models::stable_diffusion::Prediction;
-  const bool velocity = config.prediction == Prediction::kVelocity;
-  const auto schedule = diffusion::NoiseSchedule::sd1(velocity ? diffusion::Prediction::kV
-                                                               : diffusion::Prediction::kEpsilon);
-  return config.zero_terminal_snr ? schedule.zero_terminal_snr() : schedule;
+/// SD 2.x was published in both predictions, its inpainting model in one.
+int64_t probe_width(const models::stable_diffusion::Config& config) {
+  const bool is_2 = config.unet.head_size > 0 && config.unet.vector == 0;
+  return is_2 && config.picture_channels() == 0 ? config.unet.context : 0;
 }
 
 /// Residual blocks that a level has on the way down, by which diffusers' names are numbered.
@@ -97,8 +95,10 @@ ModelTraits traits_of(const models::stable_diffusion::Config& config,
       .max_clip_skip = config.heeds_clip_skip ? config.text.front().network.layers : kMaxClipSkip,
       .picture_channels = config.picture_channels(),
       .self_attentions = unet.self_attentions(),
-      .schedule = schedule_of(config),
-      .aligned = config.facts > 0 ? diffusion::AlignedSteps::kSdxl : diffusion::AlignedSteps::kSd1};
+      .schedule = diffusion::NoiseSchedule::sd1(),
+      .aligned = config.facts > 0 ? diffusion::AlignedSteps::kSdxl : diffusion::AlignedSteps::kSd1,
+      .tiny_decoder = config.unet.vector > 0 ? "taesdxl" : "taesd",
+      .probe_width = probe_width(config)};
 }
 
 /// What was compiled for one set of the UNet's weights.
@@ -126,10 +126,7 @@ class StableDiffusionModel : public LatentModel {
         decoder_(engine, std::move(model.autoencoder), [this] { return make_room(); }) {}
 
   const ModelTraits& traits() const override { return traits_; }
-  void set_own_size(int64_t width, int64_t height) override {
-    traits_.width = width;
-    traits_.height = height;
-  }
+  void set_traits(ModelTraits traits) override { traits_ = std::move(traits); }
   uint64_t bytes() const override {
     return text_.bytes() + unet_weights_.bytes() + decoder_.bytes();
   }

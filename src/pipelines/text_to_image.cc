@@ -6,8 +6,7 @@
 #include <optional>
 #include <random>
 
-#include "pipelines/guided_denoiser.h"
-#include "pipelines/prompt_conditioning.h"
+#include "pipelines/denoiser_run.h"
 #include "pipelines/sampler_plan.h"
 
 namespace safelight::pipelines {
@@ -58,6 +57,13 @@ Tensor squares(int64_t channels) {
 /// Shows the first picture of a batch as far as it is. That a preview cannot be made is no fault
 /// of the run.
 void show(LatentModel& model, const Tensor& denoised, const BatchOptions& options) {
+  if (options.tiny_decoder) {
+    Tensor first({1, denoised.shape[1], denoised.shape[2], denoised.shape[3]});
+    std::copy_n(denoised.begin(), first.size(), first.begin());
+    const auto decoded = options.tiny_decoder->decode(first, options.stop);
+    if (decoded) options.deliver_preview(image::UncheckedImage(image::to_image(*decoded, 0)));
+    return;
+  }
   LatentPreview& preview = *options.preview;
   if (!preview.fitted()) {
     const Tensor seen = squares(denoised.shape[1]);
@@ -71,9 +77,8 @@ void show(LatentModel& model, const Tensor& denoised, const BatchOptions& option
 /// What happens after each step of a batch.
 class StepWatch {
  public:
-  StepWatch(LatentModel& model, GuidedDenoiser& denoiser, const BatchOptions& options,
-            int64_t steps)
-      : model_(model), denoiser_(denoiser), options_(options), steps_(steps) {}
+  StepWatch(DenoiserRun& denoiser, const BatchOptions& options, int64_t steps)
+      : denoiser_(denoiser), options_(options), steps_(steps) {}
 
   Status operator()(const diffusion::StepInfo& info) {
     denoiser_.step_done();
@@ -86,7 +91,7 @@ class StepWatch {
       return Error{ErrorCode::kCancelled, "ended early"};
     }
     if (options_.preview && options_.preview_due && options_.preview_due())
-      show(model_, info.denoised, options_);
+      show(denoiser_.model(), info.denoised, options_);
     return {};
   }
 
@@ -95,8 +100,7 @@ class StepWatch {
   std::optional<Tensor>& ended_at() { return ended_at_; }
 
  private:
-  LatentModel& model_;
-  GuidedDenoiser& denoiser_;
+  DenoiserRun& denoiser_;
   const BatchOptions& options_;
   int64_t steps_;
   std::optional<Tensor> ended_at_;
@@ -128,24 +132,19 @@ Result<std::vector<image::UncheckedImage>> text_to_image(LatentModel& model, con
                                                          const BatchOptions& options) {
   const auto plan = plan_sampler(request, model.traits());
   if (!plan) return plan.error();
-  const auto prompts = PromptConditioning::encode(
-      {model, options.conditionings, options.model_id, options.words, options.stop}, request,
-      plan->sampler->evaluations);
-  if (!prompts) return prompts.error();
-  auto guidance = GuidanceSettings::of(request, model.traits());
-  if (!guidance) return guidance.error();
-  GuidedDenoiser denoiser(model, request, *prompts,
-                          {.pictures = pictures,
-                           .evaluations = plan->sampler->evaluations,
-                           .counts_calls = plan->sampler->counts_evaluations,
-                           .keeps_unguided = plan->sampler->uses_unguided,
-                           .guidance = std::move(*guidance),
-                           .stop = options.stop});
+  DenoiserRun denoiser(request, options,
+                       {.pictures = pictures,
+                        .evaluations = plan->sampler->evaluations,
+                        .counts_calls = plan->sampler->counts_evaluations,
+                        .keeps_unguided = plan->sampler->uses_unguided,
+                        .stop = options.stop});
+  if (Status ready = denoiser.begin(model); !ready) return ready.error();
+  const diffusion::NoiseSchedule schedule = run_schedule(model.traits(), request);
 
   const diffusion::NoiseOptions noise = noise_options(request, model.traits(), pictures);
   diffusion::ImageNoise source(noise);
   const diffusion::SampleInputs inputs{
-      .schedule = model.traits().schedule,
+      .schedule = schedule,
       .spacing = plan->spacing,
       .steps = request.steps,
       .options = plan->options,
@@ -154,7 +153,7 @@ Result<std::vector<image::UncheckedImage>> text_to_image(LatentModel& model, con
       .shape = noise.shape,
       .sigma_options = plan->sigma_options,
       .unguided = [&]() -> const Tensor& { return denoiser.unguided(); }};
-  StepWatch watch(model, denoiser, options, request.steps);
+  StepWatch watch(denoiser, options, request.steps);
   auto latents = diffusion::sample(
       *plan->sampler, inputs,
       [&](const Tensor& x, double sigma, double t) { return denoiser(x, sigma, t); },
@@ -162,9 +161,11 @@ Result<std::vector<image::UncheckedImage>> text_to_image(LatentModel& model, con
   if (watch.ended_at()) latents = std::move(*watch.ended_at());
   if (!latents) return latents.error();
   if (options.listener) options.listener(watch.steps(), watch.steps());
-  const auto decoded = model.decode(*latents, options.stop);
+  const bool tiny = request.vae_decoder == "taesd" && options.tiny_decoder;
+  const auto decoded = tiny ? options.tiny_decoder->decode(*latents, options.stop)
+                            : denoiser.model().decode(*latents, options.stop);
   if (!decoded) return decoded.error();
-  if (options.preview) options.preview->learn(*latents, *decoded);
+  if (options.preview && !tiny) options.preview->learn(*latents, *decoded);
   std::vector<image::UncheckedImage> results;
   for (int64_t i = 0; i < pictures; ++i) results.emplace_back(image::to_image(*decoded, i));
   return results;

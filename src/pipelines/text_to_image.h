@@ -8,12 +8,20 @@
 #include "pipelines/conditioning_cache.h"
 #include "pipelines/latent_model.h"
 #include "pipelines/latent_preview.h"
+#include "pipelines/taesd_decoder.h"
 #include "request/request.h"
 
 namespace safelight::pipelines {
 
 /// How far a batch is: `step` of `steps` are done.
 using StepListener = std::function<void(int64_t step, int64_t steps)>;
+
+/// A model that goes on with a run.
+struct RefinerModel {
+  LatentModel* model = nullptr;
+  std::string model_id;
+  text::Vocabulary words;
+};
 
 /// How a batch is drawn besides what is asked for. Functions may be empty.
 struct BatchOptions {
@@ -23,9 +31,14 @@ struct BatchOptions {
   /// are.
   std::function<bool()> ends_early;
   ConditioningCache* conditionings = nullptr;
-  std::string model_id;              ///< for `conditionings`
-  text::Vocabulary words;            ///< learned ones that the prompts may have
-  LatentPreview* preview = nullptr;  ///< of this model; learns from each picture
+  std::string model_id;                    ///< for `conditionings`
+  text::Vocabulary words;                  ///< learned ones that the prompts may have
+  std::shared_ptr<LatentPreview> preview;  ///< of this model; learns from each picture
+  /// Of its latents: draws previews, and the pictures of a request that wants that. May be null.
+  std::shared_ptr<TaesdDecoder> tiny_decoder;
+  /// Gives the model that goes on at the request's refiner_switch_at; the one before it may be gone
+  /// then. Empty for none.
+  std::function<Result<RefinerModel>()> load_refiner;
   std::function<bool()> preview_due;
   std::function<void(image::UncheckedImage)> deliver_preview;  ///< of the first picture
 };

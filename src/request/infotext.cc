@@ -111,6 +111,18 @@ constexpr Spelling kSpellings[] = {
     {"dynthres_variability_measure", "std", "STD"},
     {"s_min_uncond_all", "on", "True"},
     {"s_min_uncond_all", "off", "False"},
+    {"prediction", "auto", "auto"},
+    {"prediction", "auto", "default"},
+    {"prediction", "epsilon", "epsilon"},
+    {"prediction", "v", "v_prediction"},
+    {"prediction", "v", "v"},
+    {"prediction", "sample", "sample"},
+    {"prediction", "edm", "edm"},
+    {"noise_schedule", "default", "Default"},
+    {"noise_schedule", "zero-terminal-snr", "Zero Terminal SNR"},
+    {"vae_decoder", "full", "Full"},
+    {"vae_decoder", "taesd", "TAESD"},
+    {"vae_decoder", "taesd", "Tiny"},
 };
 
 /// The fields whose values are names of curves, which the extension writes as "Half Cosine Down".
@@ -187,6 +199,7 @@ std::string value_of(const Request& request, std::string_view key, const std::st
   if (field == nullptr) return "";
   const std::string value = text_of(request, *field);
   if (thresholds && (key == "Mimic scale" || key == "Threshold percentile")) return value;
+  if (key == "Refiner switch at") return request.refiner.empty() ? "" : value;  // as SD WebUI
   return always_written(key) || value != text_of(Request{}, *field) ? value : "";
 }
 
@@ -295,6 +308,7 @@ ParsedInfotext parse_infotext(std::string_view text) {
     if (entry->first != kExactKey) continue;
     if (const Result<boost::json::value> exact = parse_json(entry->second)) {
       if (Result<Request> request = from_json(*exact)) {
+        request->said.fields |= parsed.request.said.fields;
         parsed.request = std::move(*request);
         parsed.rest.erase(entry);
       }

@@ -29,7 +29,6 @@ constexpr Rename kKeys[] = {
     {"CFG end", "Guidance end"},
     {"Variation strength", "Variation seed strength"},
     {"Sampler eta delta", "ENSD"},
-    {"Refiner start", "Refiner switch at"},
     {"ToMe", "Token merging ratio"},
     {"LoRA hashes", "Lora hashes"},
     {"CFG true", "PAG scale"},

@@ -36,6 +36,23 @@ constexpr std::array kFields = {
           "what not to draw"},
     Field{"model", "sd_model_checkpoint checkpoint", "-m", "Model", &Request::model, 0, 0, "",
           "model: name, \"name [hash]\" or path"},
+    Field{"vae", "sd_vae", "", "VAE", &Request::vae, 0, 0, "",
+          "VAE: name or path; Automatic is one beside the checkpoint, else the checkpoint's own; None is its own"},
+    Field{"unet", "sd_unet", "", "UNet", &Request::unet, 0, 0, "", "UNet from a file of its own: name or path"},
+    Field{"text_encoder", "sd_text_encoder", "", "Text encoder", &Request::text_encoder, 0, 0, "",
+          "text encoders from files of their own (CLIP-L, OpenCLIP-H, OpenCLIP-bigG): names or paths, separated by commas"},
+    Field{"prediction", "prediction_type schedulers_prediction_type", "", "Prediction type", &Request::prediction, 0, 0, "auto epsilon v sample edm",
+          "what the model predicts; auto: as its file tells, or a try finds out"},
+    Field{"noise_schedule", "sd_noise_schedule", "", "Noise Schedule", &Request::noise_schedule, 0, 0,
+          "default zero-terminal-snr", "the model's noise levels; zero-terminal-snr: none of the picture left at the last"},
+    Field{"vae_decoder", "sd_vae_decode_method vae_type", "", "VAE Decoder", &Request::vae_decoder, 0, 0, "full taesd",
+          "draw with the VAE, or with TAESD's tiny one: much faster, a little coarser"},
+    Field{"refiner", "refiner_checkpoint", "", "Refiner", &Request::refiner, 0, 0, "",
+          "model that goes on with the picture after a part of the steps"},
+    Field{"refiner_switch_at", "", "", "Refiner switch at", &Request::refiner_switch_at, 0, 1, "",
+          "fraction of the steps after which the refiner goes on"},
+    Field{"refiner_start", "", "", "Refiner start", &Request::refiner_start, 0, 1, "",
+          "the same as a fraction of the model's timesteps, counted from the noise; in place of refiner_switch_at; 0 is off"},
     Field{"steps", "", "-s", "Steps", &Request::steps, 1, 1000, "", "sampling steps"},
     Field{"sampler", "sampler_name", "", "Sampler", &Request::sampler, 0, 0, "",
           "sampler, by SD WebUI's names (see 'safelight samplers')"},
@@ -52,6 +69,22 @@ constexpr std::array kFields = {
     Field{"batch_count", "n_iter n", "", "", &Request::batch_count, 1, 10000, "", "batches, one after the other"},
     Field{"clip_skip", "CLIP_stop_at_last_layers", "", "Clip skip", &Request::clip_skip, 1, 24, "",
           "stop the text encoder this many layers from its end, counted as in SD WebUI: 1 is the last"},
+    Field{"original_width", "", "", "Original width", &Request::original_width, 0, static_cast<double>(kMaxSide), "",
+          "what SDXL is told of the width that the picture had before it was scaled; 0 is the picture's"},
+    Field{"original_height", "", "", "Original height", &Request::original_height, 0, static_cast<double>(kMaxSide), "",
+          "the same of the height"},
+    Field{"crop_left", "sdxl_crop_left", "", "Crop left", &Request::crop_left, 0, static_cast<double>(kMaxSide), "",
+          "what SDXL is told was cut off at the left, in pixels"},
+    Field{"crop_top", "sdxl_crop_top", "", "Crop top", &Request::crop_top, 0, static_cast<double>(kMaxSide), "",
+          "the same at the top"},
+    Field{"target_width", "", "", "Target width", &Request::target_width, 0, static_cast<double>(kMaxSide), "",
+          "what SDXL is told of the width that the picture is to have; 0 is the picture's"},
+    Field{"target_height", "", "", "Target height", &Request::target_height, 0, static_cast<double>(kMaxSide), "",
+          "the same of the height"},
+    Field{"aesthetic_score", "sdxl_refiner_high_aesthetic_score", "", "Aesthetic score", &Request::aesthetic_score, 0, 10,
+          "", "beauty that SDXL's refiner is told of with the prompt"},
+    Field{"negative_aesthetic_score", "sdxl_refiner_low_aesthetic_score", "", "Negative aesthetic score",
+          &Request::negative_aesthetic_score, 0, 10, "", "the same with the negative prompt"},
     Field{"subseed", "variation_seed", "", "Variation seed", &Request::subseed, -1, kSeedLimit, "",
           "variation seed; -1 draws one"},
     Field{"subseed_strength", "variation_seed_strength", "", "Variation seed strength", &Request::subseed_strength,
@@ -164,6 +197,17 @@ constexpr std::array kFields = {
           "a LoRA that is not found: refuse to draw, or skip it as SD WebUI does"},
 };
 // clang-format on
+
+size_t place_of(const Field& field) { return static_cast<size_t>(&field - kFields.data()); }
+
+/// Fields that are kept even where they are the default, because a model may recommend another.
+constexpr std::string_view kRecommendable[] = {"steps", "cfg_scale", "sampler", "schedule"};
+
+bool is_kept(const Request& request, const Field& field) {
+  return request.said.fields.test(place_of(field)) &&
+         std::find(std::begin(kRecommendable), std::end(kRecommendable), field.key) !=
+             std::end(kRecommendable);
+}
 
 /// Calls body for each word of a list separated by `separator`.
 template <class Body>
@@ -345,6 +389,8 @@ Status check_side(std::string_view name, int64_t side) {
 
 }  // namespace
 
+static_assert(kFields.size() <= SaidFields{}.fields.size());
+
 std::span<const Field> fields() { return kFields; }
 
 const Field* find_field(std::string_view key) {
@@ -352,6 +398,17 @@ const Field* find_field(std::string_view key) {
     if (field.key == key || has_word(field.aliases, key)) return &field;
   }
   return nullptr;
+}
+
+bool said(const Request& request, std::string_view key) {
+  const Field& field = *find_field(key);
+  if (request.said.fields.test(place_of(field))) return true;
+  const Request defaults;
+  return std::visit([&](auto member) { return request.*member != defaults.*member; }, field.member);
+}
+
+void set_said(Request& request, std::string_view key) {
+  request.said.fields.set(place_of(*find_field(key)));
 }
 
 std::string default_text(const Field& field) {
@@ -365,6 +422,7 @@ std::string default_text(const Field& field) {
 }
 
 Status set_text(Request& request, const Field& field, std::string_view text) {
+  request.said.fields.set(place_of(field));
   if (const auto* member = std::get_if<std::string Request::*>(&field.member)) {
     request.** member = std::string(text);
     return {};
@@ -398,6 +456,7 @@ Status set_text(Request& request, const Field& field, std::string_view text) {
 
 Status set_json(Request& request, const Field& field, const json::value& value) {
   if (value.is_null()) return {};
+  request.said.fields.set(place_of(field));
   if (const auto* list = std::get_if<Texts Request::*>(&field.member))
     return set_list(request.**list, field, value);
   if (const auto* text = std::get_if<std::string Request::*>(&field.member)) {
@@ -440,16 +499,17 @@ Result<Request> from_json(const json::value& value, const JsonOptions& options) 
   return request;
 }
 
-json::object to_json(const Request& request) {
+json::object to_json(const Request& request, bool with_said) {
   const Request defaults;
   json::object object;
   for (const Field& field : kFields) {
+    const bool kept = with_said && is_kept(request, field);
     if (const auto* text = std::get_if<std::string Request::*>(&field.member)) {
-      if (request.**text != defaults.**text) object[field.key] = request.**text;
+      if (kept || request.**text != defaults.**text) object[field.key] = request.**text;
     } else if (const auto* whole = std::get_if<int64_t Request::*>(&field.member)) {
-      if (request.**whole != defaults.**whole) object[field.key] = request.**whole;
+      if (kept || request.**whole != defaults.**whole) object[field.key] = request.**whole;
     } else if (const auto* real = std::get_if<double Request::*>(&field.member)) {
-      if (request.**real != defaults.**real) object[field.key] = request.**real;
+      if (kept || request.**real != defaults.**real) object[field.key] = request.**real;
     } else if (const auto* list = std::get_if<Texts Request::*>(&field.member)) {
       if (!(request.**list).empty()) object[field.key] = json::value_from(request.**list);
     } else if (const auto& maybe =

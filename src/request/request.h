@@ -1,5 +1,6 @@
 #pragma once
 
+#include <bitset>
 #include <boost/json/object.hpp>
 #include <boost/json/value.hpp>
 #include <cstdint>
@@ -17,12 +18,26 @@ namespace safelight::request {
 
 using Texts = std::vector<std::string>;
 
+/// Which fields somebody set, by their place in the table: what was not said may be what a model
+/// recommends. Requests that ask for the same are equal, whoever said so.
+struct SaidFields {
+  std::bitset<128> fields;
+  bool operator==(const SaidFields&) const { return true; }
+};
+
 /// Everything that decides what a text-to-image generation draws. What belongs to the machine
 /// (threads, precision) or to the files that are written is not in here.
 struct Request {
   std::string prompt;
   std::string negative_prompt;
-  std::string model;  ///< name, title or path; empty for the default model
+  std::string model;               ///< name, title or path; empty for the default model
+  std::string vae = "Automatic";   ///< name or path; "None" for the checkpoint's own
+  std::string unet, text_encoder;  ///< from files of their own: names or paths; empty for none
+  std::string prediction = "auto", noise_schedule = "default";
+  std::string vae_decoder = "full";
+  std::string refiner;  ///< name, title or path of the model that goes on; empty for none
+  double refiner_switch_at = 0.8;  ///< fraction of the steps
+  double refiner_start = 0;  ///< the same of the timesteps, counted from the noise; 0 for none
   int64_t steps = 20;
   std::string sampler = "DPM++ 2M";
   std::string schedule = "Automatic";
@@ -32,7 +47,10 @@ struct Request {
   int64_t batch_size = 1;         ///< pictures drawn together; seeds count up
   int64_t batch_count = 1;        ///< batches, one after the other
   int64_t clip_skip = 1;          ///< as SD WebUI counts: 1 for none
-  int64_t subseed = -1;           ///< variation seed
+  int64_t original_width = 0, original_height = 0, crop_left = 0, crop_top = 0, target_width = 0,
+          target_height = 0;  ///< what SDXL is told; sizes of 0 for the picture's own
+  double aesthetic_score = 6, negative_aesthetic_score = 2.5;
+  int64_t subseed = -1;  ///< variation seed
   double subseed_strength = 0;
   int64_t seed_resize_from_w = 0, seed_resize_from_h = 0;  ///< 0 for off
   std::string noise_source = "cpu";
@@ -77,6 +95,8 @@ struct Request {
   std::string embedding_hashes;  ///< the same of learned words
   std::string missing_networks = "refuse";  ///< or "skip": what is done about LoRAs not found
 
+  SaidFields said;
+
   bool operator==(const Request&) const = default;
 };
 
@@ -106,6 +126,10 @@ constexpr std::string_view kSwitch = "on off";
 /// The field of that JSON key or alias, or null.
 const Field* find_field(std::string_view key);
 
+/// Whether somebody set the field of that key; it is a bug to ask for another.
+bool said(const Request& request, std::string_view key);
+void set_said(Request& request, std::string_view key);
+
 /// How the default of a field reads in help.
 std::string default_text(const Field& field);
 
@@ -127,8 +151,9 @@ struct JsonOptions {
 /// Null leaves a field at its default. Errors: kInvalidArgument for wrong types and unknown keys.
 Result<Request> from_json(const boost::json::value& json, const JsonOptions& options = {});
 
-/// Every field that differs from its default.
-boost::json::object to_json(const Request& request);
+/// Every field that differs from its default; `with_said` also what a model may recommend otherwise
+/// and somebody set.
+boost::json::object to_json(const Request& request, bool with_said = false);
 
 /// Checks one field's range, choices and text. Errors: as those of validate().
 Status validate_field(const Request& request, const Field& field);

@@ -28,6 +28,13 @@ uint64_t size_of(const fs::path& path) {
 
 }  // namespace
 
+std::string ModelFile::identity() const {
+  std::string text = sha256.empty() ? path.string() : sha256;
+  for (const pipelines::PartFile& part : parts)
+    text += "+" + (part.sha256.empty() ? part.path.string() : part.sha256);
+  return text;
+}
+
 bool ModelCache::pinned(const ModelFile& file) const {
   return std::any_of(pinned_.begin(), pinned_.end(),
                      [&](const std::string& name) { return is_named(file, name); });
@@ -42,7 +49,10 @@ uint64_t ModelCache::bytes() const {
 /// As it was when last loaded; else the file's size, since weights keep their 16 bits mostly.
 uint64_t ModelCache::expected_bytes(const ModelFile& file) const {
   const auto known = known_bytes_.find(file.path);
-  return known != known_bytes_.end() ? known->second : size_of(file.path);
+  if (known != known_bytes_.end()) return known->second;
+  uint64_t total = size_of(file.path);
+  for (const pipelines::PartFile& part : file.parts) total += size_of(part.path);
+  return total;
 }
 
 bool ModelCache::drop_one() {
@@ -74,7 +84,7 @@ bool ModelCache::drop(const std::string& model) {
 
 Result<CachedModel*> ModelCache::get(const ModelFile& file) {
   const auto found = std::find_if(models_.begin(), models_.end(), [&](const CachedModel& cached) {
-    return cached.file.path == file.path && cached.file.sha256 == file.sha256;
+    return cached.file.same_as(file);
   });
   if (found != models_.end()) {
     models_.splice(models_.begin(), models_, found);
@@ -96,7 +106,7 @@ Result<CachedModel*> ModelCache::get(const ModelFile& file) {
   }
   auto model = loader_(file);
   if (!model) return model.error();
-  models_.push_front({file, std::move(*model), {}});
+  models_.push_front({.file = file, .model = std::move(*model)});
   return &models_.front();
 }
 

@@ -10,22 +10,36 @@
 
 #include "pipelines/latent_model.h"
 #include "pipelines/latent_preview.h"
+#include "pipelines/model_source.h"
+#include "pipelines/taesd_decoder.h"
 
 namespace safelight::studio {
 
-/// A checkpoint as metadata and file names call it.
+/// A checkpoint as metadata and file names call it, and how it is read.
 struct ModelFile {
   std::filesystem::path path;
   std::string name;
   std::string hash;    ///< the first ten hexadecimal digits of its SHA-256; empty when not known
   std::string sha256;  ///< all of it
+  std::vector<pipelines::PartFile> parts = {};  ///< in the place of its own networks
+  std::string prediction = "auto";              ///< see request::Request
+
+  /// What tells its weights from all others.
+  std::string identity() const;
+  /// Whether both are the same weights, read in the same way.
+  bool same_as(const ModelFile& other) const {
+    return path == other.path && sha256 == other.sha256 && parts == other.parts &&
+           prediction == other.prediction;
+  }
 };
 
 /// A model in memory.
 struct CachedModel {
   ModelFile file;
   std::unique_ptr<pipelines::LatentModel> model;
-  pipelines::LatentPreview preview;
+  std::shared_ptr<pipelines::LatentPreview> preview = std::make_shared<pipelines::LatentPreview>();
+  /// Of its latents; null until it is asked for, or where there is none.
+  std::shared_ptr<pipelines::TaesdDecoder> tiny_decoder = nullptr;
 };
 
 /// Loaded models under a budget of bytes: the least recently used goes when another does not fit

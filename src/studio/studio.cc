@@ -5,7 +5,9 @@
 #include <algorithm>
 #include <chrono>
 
+#include "base/log.h"
 #include "base/random.h"
+#include "base/text.h"
 #include "pipelines/registry.h"
 #include "pipelines/text_to_image.h"
 #include "request/infotext.h"
@@ -16,8 +18,13 @@ namespace {
 using Clock = std::chrono::steady_clock;
 using request::Request;
 
-/// The request with nothing left to choose: seeds drawn, the model's own size where none is given.
+/// The request with nothing left to choose: seeds drawn, the model's own size where none is given,
+/// the VAE that was found.
 Request resolved(Request request, const ModelFile& file, const pipelines::ModelTraits& traits) {
+  for (const pipelines::PartFile& part : file.parts) {
+    if (part.part == pipelines::ModelPart::kVae) request.vae = part.name;
+  }
+  if (pipelines::is_no_name(request.refiner)) request.refiner.clear();
   if (request.seed < 0) request.seed = random_seed();
   if (request.subseed < 0) request.subseed = request.subseed_strength > 0 ? random_seed() : 0;
   if (request.width == 0) request.width = traits.width;
@@ -50,7 +57,8 @@ Studio::Studio(StudioOptions options)
     : options_(std::move(options)),
       models_(
           [this](const ModelFile& file) {
-            return pipelines::load_model(*engine_, file.path, file.sha256);
+            return pipelines::load_model(*engine_,
+                                         {file.path, file.sha256, file.parts, file.prediction});
           },
           0) {}
 
@@ -86,7 +94,9 @@ std::vector<LoadedModel> Studio::models() const {
 }
 
 Status Studio::load(const std::string& name) {
-  const auto loaded = model(name, {});
+  Request request;
+  request.model = name;
+  const auto loaded = model(request, {});
   return loaded ? Status() : loaded.error();
 }
 
@@ -99,8 +109,52 @@ Status Studio::unload(const std::string& name) {
   return {};
 }
 
-Result<CachedModel*> Studio::model(const std::string& name, const std::string& sha256) {
-  const auto file = options_.find_model(name);
+Result<ModelFile> Studio::files_of(const Request& request) const {
+  auto file = options_.find_model(request.model);
+  if (!file) return file.error();
+  file->prediction = request.prediction;
+  for (const auto& [part, name] : pipelines::wanted_parts(request)) {
+    if (!options_.find_part) break;
+    auto found = options_.find_part(part, name, *file);
+    if (!found) return found.error();
+    if (*found) file->parts.push_back(std::move(**found));
+  }
+  return file;
+}
+
+Result<ModelFile> Studio::refiner_files_of(const Request& request) const {
+  Request refiner;
+  refiner.model = request.refiner;
+  auto files = files_of(refiner);
+  if (!files) return files.error().in("refiner");
+  return files;
+}
+
+Status Studio::prepare_tiny_decoder(CachedModel& model, const Request& request,
+                                    const RunOptions& options) {
+  const bool decodes = request.vae_decoder == "taesd";
+  if (model.tiny_decoder || (!decodes && !options.preview)) return {};
+  const std::string_view name = model.model->traits().tiny_decoder;
+  const auto path = options_.find_tiny_decoder ? options_.find_tiny_decoder(name) : std::nullopt;
+  if (!path && decodes) {
+    return Error{ErrorCode::kNotFound,
+                 fmt::format("vae_decoder is taesd, and there is no {}_decoder.safetensors in the "
+                             "folders VAE-approx of the models; get it, or leave vae_decoder out",
+                             name)};
+  }
+  if (!path) return {};
+  auto loaded = pipelines::load_taesd(*engine_, *path);
+  if (loaded) {
+    model.tiny_decoder = std::move(*loaded);
+    return {};
+  }
+  if (decodes) return loaded.error();
+  spdlog::warn("no previews with it: {}", loaded.error().message);
+  return {};
+}
+
+Result<CachedModel*> Studio::model(const Request& request, const std::string& sha256) {
+  const auto file = files_of(request);
   if (!file) return file.error();
   if (!sha256.empty() && file->sha256 != sha256) {
     return Error{ErrorCode::kConflict,
@@ -114,6 +168,10 @@ Result<CachedModel*> Studio::model(const std::string& name, const std::string& s
 Picture Studio::picture(const Request& request, const ModelFile& file,
                         image::ReleasedImage image) const {
   request::ExtraParameters extra;
+  for (const pipelines::PartFile& part : file.parts) {
+    if (part.part == pipelines::ModelPart::kVae && !part.sha256.empty())
+      extra.emplace_back("VAE hash", part.sha256.substr(0, 10));
+  }
   if (image.policy() != "off") extra.emplace_back("Guard", image.policy());
   // A seed that does not matter is not told.
   Request told = request;
@@ -122,13 +180,18 @@ Picture Studio::picture(const Request& request, const ModelFile& file,
   return {std::move(image), std::move(told), std::move(text), file};
 }
 
-Result<std::vector<image::UncheckedImage>> Studio::draw(CachedModel& model, const Request& request,
-                                                        int64_t batch, const RunOptions& options) {
-  const ModelFile& file = model.file;
+Result<std::vector<image::UncheckedImage>> Studio::draw(const ModelFile& file,
+                                                        const Request& request, int64_t batch,
+                                                        const RunOptions& options) {
+  const auto loaded = models_.get(file);
+  if (!loaded) return loaded.error();
+  CachedModel& model = **loaded;
+  if (Status ready = prepare_tiny_decoder(model, request, options); !ready) return ready.error();
   pipelines::BatchOptions how{.stop = options.stop,
                               .conditionings = &conditionings_,
-                              .model_id = file.sha256.empty() ? file.path.string() : file.sha256,
-                              .preview = options.preview ? &model.preview : nullptr,
+                              .model_id = file.identity(),
+                              .preview = options.preview ? model.preview : nullptr,
+                              .tiny_decoder = model.tiny_decoder,
                               .preview_due = options.preview_due};
   if (options.progress) {
     how.listener = [&](int64_t step, int64_t steps) {
@@ -138,6 +201,16 @@ Result<std::vector<image::UncheckedImage>> Studio::draw(CachedModel& model, cons
   if (options.early_end) {
     how.ends_early = [&] { return options.early_end->run || options.early_end->batch; };
   }
+  if (!request.refiner.empty()) {
+    how.load_refiner = [&]() -> Result<pipelines::RefinerModel> {
+      const auto files = refiner_files_of(request);
+      if (!files) return files.error();
+      const auto refiner = models_.get(*files);
+      if (!refiner) return refiner.error();
+      return pipelines::RefinerModel{.model = (*refiner)->model.get(),
+                                     .model_id = files->identity()};
+    };
+  }
   how.deliver_preview = [&](image::UncheckedImage image) {
     // What may not be seen is not shown; the finished picture tells why.
     if (const auto released = guard_.release(std::move(image))) options.preview(*released);
@@ -146,18 +219,18 @@ Result<std::vector<image::UncheckedImage>> Studio::draw(CachedModel& model, cons
                                   request.batch_size, how);
 }
 
-Status Studio::run_batch(CachedModel& model, const Request& request, int64_t batch,
+Status Studio::run_batch(const ModelFile& file, const Request& request, int64_t batch,
                          const RunOptions& options) {
-  auto drawn = draw(model, request, batch, options);
+  auto drawn = draw(file, request, batch, options);
   // Other models give way to the one that is needed now.
   while (!drawn && drawn.error().code == ErrorCode::kOutOfMemory && models_.drop_one())
-    drawn = draw(model, request, batch, options);
+    drawn = draw(file, request, batch, options);
   if (!drawn) return drawn.error();
   for (int64_t i = 0; i < request.batch_size; ++i) {
     auto released = guard_.release(std::move((*drawn)[static_cast<size_t>(i)]));
     if (!released) return released.error();
-    const Status delivered = options.deliver(picture(
-        of_picture(request, batch * request.batch_size + i), model.file, std::move(*released)));
+    const Status delivered = options.deliver(
+        picture(of_picture(request, batch * request.batch_size + i), file, std::move(*released)));
     if (!delivered) return delivered;
   }
   return {};
@@ -166,16 +239,29 @@ Status Studio::run_batch(CachedModel& model, const Request& request, int64_t bat
 Status Studio::run(const Request& asked, const RunOptions& options) {
   const auto begin = Clock::now();
   if (Status good = request::validate(asked); !good) return good;
-  const auto loaded = model(asked.model, options.model_sha256);
+  const auto loaded = model(asked, options.model_sha256);
   if (!loaded) return loaded.error();
   CachedModel& model = **loaded;
-  const Request request = resolved(asked, model.file, model.model->traits());
+  const ModelFile file = model.file;
+  Request request = asked;
+  const pipelines::Recommended& recommended = model.model->traits().recommended;
+  const std::string used =
+      options.recommends ? pipelines::use_recommended(request, recommended) : "";
+  if (!used.empty() && options.note)
+    options.note(fmt::format("{} is a {} model: {}", file.name, recommended.reason, used));
+  request = resolved(request, file, model.model->traits());
   if (Status good = request::validate(request); !good) return good;
   if (Status good = pipelines::check_request(request, model.model->traits()); !good) return good;
+  if (Status ready = prepare_tiny_decoder(model, request, options); !ready) return ready;
+  if (!request.refiner.empty()) {
+    const auto refiner = refiner_files_of(request);
+    if (!refiner) return refiner.error();
+    request.refiner = refiner->name + (refiner->hash.empty() ? "" : " [" + refiner->hash + "]");
+  }
   if (options.started) options.started(std::chrono::duration<double>(Clock::now() - begin).count());
   Status done;
   for (int64_t batch = 0; batch < request.batch_count && done; ++batch) {
-    done = run_batch(model, request, batch, options);
+    done = run_batch(file, request, batch, options);
     if (!options.early_end) continue;
     options.early_end->batch = false;
     if (done && options.early_end->run) {

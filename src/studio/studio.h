@@ -3,6 +3,7 @@
 #include <atomic>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -18,11 +19,20 @@ namespace safelight::studio {
 /// Finds the checkpoint that a request names; an empty name is the default.
 using ModelFinder = std::function<Result<ModelFile>(const std::string& name)>;
 
+/// Finds the file that takes the place of a network of `model`; an empty name asks for a VAE beside
+/// it. Nothing where there is none of that kind.
+using PartFinder = std::function<Result<std::optional<pipelines::PartFile>>(
+    pipelines::ModelPart part, const std::string& name, const ModelFile& model)>;
+/// Finds the file of a tiny decoder ("taesd", "taesdxl"); nothing where there is none.
+using TinyDecoderFinder = std::function<std::optional<std::filesystem::path>(std::string_view)>;
+
 struct StudioOptions {
   std::string engine = "auto";
   engine::EngineOptions engine_options;
   ModelFinder find_model;
-  std::string version;         ///< of the program, for metadata
+  PartFinder find_part = {};                 ///< without it models are their own files alone
+  TinyDecoderFinder find_tiny_decoder = {};  ///< without it there are none
+  std::string version;                       ///< of the program, for metadata
   uint64_t memory_budget = 0;  ///< bytes of loaded models; 0: half of what the engine may use
 };
 
@@ -51,6 +61,7 @@ struct RunOptions {
   /// The model is loaded, which took so long, and the first step comes.
   std::function<void(double load_seconds)> started;
   std::function<void(const Progress&)> progress;
+  std::function<void(const std::string&)> note;  ///< what was chosen that nobody asked for
   std::function<Status(const Picture&)>
       deliver;  ///< each picture as soon as it is released; an error ends the run
   std::function<bool()> preview_due;  ///< asked after each step
@@ -58,6 +69,7 @@ struct RunOptions {
   const engine::StopFlag* stop = nullptr;  ///< ends the run at once
   EarlyEnd* early_end = nullptr;
   std::string model_sha256;  ///< that the model must have; empty for any
+  bool recommends = true;    ///< use_recommended(); false where the request's choices were made
 };
 
 /// A model in memory, as told to people.
@@ -98,10 +110,19 @@ class Studio {
  private:
   explicit Studio(StudioOptions options);
   uint64_t budget(uint64_t asked) const;
-  Result<CachedModel*> model(const std::string& name, const std::string& sha256);
-  Status run_batch(CachedModel& model, const request::Request& request, int64_t batch,
+  /// The files that the request's model is made of. Errors: those of the finders.
+  Result<ModelFile> files_of(const request::Request& request) const;
+  /// The files of the request's refiner. Errors: those of the finders.
+  Result<ModelFile> refiner_files_of(const request::Request& request) const;
+  Result<CachedModel*> model(const request::Request& request, const std::string& sha256);
+  /// Gives the model its tiny decoder where there is one. Errors: kNotFound where there is none and
+  /// the request is to be decoded with it; those of its file.
+  Status prepare_tiny_decoder(CachedModel& model, const request::Request& request,
+                              const RunOptions& options);
+  Status run_batch(const ModelFile& file, const request::Request& request, int64_t batch,
                    const RunOptions& options);
-  Result<std::vector<image::UncheckedImage>> draw(CachedModel& model,
+  /// The model of the files draws; loaded again where it had to make room meanwhile.
+  Result<std::vector<image::UncheckedImage>> draw(const ModelFile& file,
                                                   const request::Request& request, int64_t batch,
                                                   const RunOptions& options);
   Picture picture(const request::Request& request, const ModelFile& file,

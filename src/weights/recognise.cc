@@ -67,6 +67,9 @@ const Signature kSignatures[] = {
     {Role::kControlNet, "controlnet", Dialect::kComponent, {"controlnet_cond_embedding."}},
     {Role::kVae, "vae", Dialect::kOriginal, {"decoder.conv_in.weight", "decoder.up."}},
     {Role::kVae, "vae", Dialect::kComponent, {"decoder.conv_in.weight", "decoder.up_blocks."}},
+    // TAESD's decoder in its own and in diffusers' names.
+    {Role::kVae, "vae", Dialect::kOriginal, {"1.weight", "3.conv.4.weight", "19.weight"}},
+    {Role::kVae, "vae", Dialect::kComponent, {"decoder.layers.0.weight", "decoder.layers.2.conv."}},
     {Role::kTextEncoder, "text_encoder", Dialect::kComponent, {"text_model.encoder.layers."}},
     // transformers 5 writes CLIP's names without "text_model.".
     {Role::kTextEncoder,

@@ -55,6 +55,12 @@ class TensorIndex {
   size_t size() const { return tensors_.size(); }
   bool empty() const { return tensors_.empty(); }
 
+  /// The SHA-256 of the file that a component came from; empty where it is not known.
+  const std::string& identity_of(std::string_view component) const {
+    const auto own = identities.find(component);
+    return own == identities.end() ? identity : own->second;
+  }
+
   /// Bytes of all tensors.
   uint64_t total_bytes() const;
 
@@ -63,6 +69,8 @@ class TensorIndex {
 
   FileFormat format = FileFormat::kSafetensors;
   std::string identity;  ///< the SHA-256 of the file, where somebody knows it
+  /// The same for components ("unet", "vae", ...) that came from files of their own.
+  std::map<std::string, std::string, std::less<>> identities;
   Metadata metadata;
   Configs configs;
 

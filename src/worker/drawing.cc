@@ -88,7 +88,8 @@ Status Drawing::run(const Order& order) {
        .preview = [&](const image::ReleasedImage& image) { send_preview(image); },
        .stop = &control_.stop,
        .early_end = &control_.early_end,
-       .model_sha256 = order.model_sha256});
+       .model_sha256 = order.model_sha256,
+       .recommends = false});
 }
 
 void Drawing::send_progress(const studio::Progress& progress) {

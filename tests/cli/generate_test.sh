@@ -60,6 +60,18 @@ draw "a cat" -o two.png --threads 2 --precision f32
 cmp one.png two.png || fail "the number of threads changes the picture"
 [[ $(safelight generate "a cat" --steps 2 --profile -o p.png 2>&1 >/dev/null) == *GFLOP/s* ]] || fail "no profile"
 
+# What a distilled model recommends is used where nothing else is said, and a line tells.
+mkdir -p more/Stable-diffusion
+shipped=$(safelight models --json | python3 -c 'import json, sys; print(next(m["path"] for m in json.load(sys.stdin) if m["name"] == "emoji-128"))')
+ln -s "$shipped" more/Stable-diffusion/emoji_lightning_2step.safetensors
+safelight generate apple -m emoji_lightning_2step --models-dir more -W 64 -H 64 -o fast.png 2>told >/dev/null
+[[ $(cat told) == *"emoji_lightning_2step is a Lightning model: 2 steps, CFG scale 1, Euler, SGM Uniform"* ]] || fail "not told: $(cat told)"
+[[ $(safelight read-info fast.png) == *"Steps: 2, Sampler: Euler, Schedule type: SGM Uniform, CFG scale: 1,"* ]] || fail "not used"
+safelight generate apple -m emoji_lightning_2step --models-dir more --steps 3 --cfg-scale 7 --sampler "DPM++ 2M" -W 64 -H 64 -o own.png 2>/dev/null >/dev/null
+[[ $(safelight read-info own.png) == *"Steps: 3, Sampler: DPM++ 2M, Schedule type: Automatic, CFG scale: 7,"* ]] || fail "what was said was not used"
+expect_error 3 "there is no vae 'nowhere'" generate apple --vae nowhere
+expect_error 3 "taesd_decoder" generate apple --vae-decoder taesd
+
 # The configuration file.
 mkdir -p "$HOME/.config/safelight"
 printf 'output_dir = "%s"\npattern = "[seed]"\nformat = "jpeg"\n' "$PWD/configured" >"$HOME/.config/safelight/config.toml"

@@ -161,6 +161,20 @@ json::array sd_models(Catalog& catalog) {
   return list;
 }
 
+json::array sd_vaes(Catalog& catalog) {
+  json::array list;
+  for (const ModelInfo& vae : catalog.models("vae"))
+    list.push_back({{"model_name", vae.name}, {"filename", vae.path.string()}});
+  return list;
+}
+
+json::array unets(Catalog& catalog) {
+  json::array list;
+  for (const ModelInfo& unet : catalog.models("denoiser"))
+    list.push_back({{"name", unet.name}, {"filename", unet.path.string()}});
+  return list;
+}
+
 json::object options(const Options& options, Catalog& catalog) {
   json::object values = options.values();
   // Without any model the names stay empty.

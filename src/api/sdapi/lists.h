@@ -17,6 +17,10 @@ boost::json::array wildcards(Catalog& catalog);
 /// A checkpoint as an entry of "sd-models". The hash stands there when it is known already.
 boost::json::object sd_model(const ModelInfo& model);
 boost::json::array sd_models(Catalog& catalog);
+/// The files of VAEs, as GET sd-vae tells them.
+boost::json::array sd_vaes(Catalog& catalog);
+/// Those of UNets, as SD.Next's GET unets.
+boost::json::array unets(Catalog& catalog);
 
 /// What is set as "options"; the checkpoint by its title, also where none was chosen.
 boost::json::object options(const Options& options, Catalog& catalog);

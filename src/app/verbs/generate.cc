@@ -14,6 +14,7 @@
 
 #include "app/engine_settings.h"
 #include "app/library.h"
+#include "app/model_parts.h"
 #include "app/output.h"
 #include "app/paths.h"
 #include "app/progress.h"
@@ -192,13 +193,23 @@ Status run(const Options& options) {
   }
 
   end_on_signals();
-  const auto find_model = [&](const std::string&) -> Result<studio::ModelFile> {
-    const Result<std::string> hash = library->hashes.sha256(entry->path);
+  const auto find_model = [&](const std::string& name) -> Result<studio::ModelFile> {
+    const auto found = name == request->model ? entry : library->checkpoint(name);
+    if (!found) return found.error();
+    const Result<std::string> hash = library->hashes.sha256(found->path);
     if (!hash) return hash.error();
-    return studio::ModelFile{entry->path, entry->name, short_hash(*hash), *hash};
+    return studio::ModelFile{found->path, found->name, short_hash(*hash), *hash};
   };
-  const auto studio = studio::Studio::make(
-      {.engine_options = *engine, .find_model = find_model, .version = program});
+  const auto find_part_of = [&](pipelines::ModelPart part, const std::string& name,
+                                const studio::ModelFile& model) {
+    return find_part(*library, part, name, model);
+  };
+  const auto find_tiny = [&](std::string_view name) { return find_tiny_decoder(*library, name); };
+  const auto studio = studio::Studio::make({.engine_options = *engine,
+                                            .find_model = find_model,
+                                            .find_part = find_part_of,
+                                            .find_tiny_decoder = find_tiny,
+                                            .version = program});
   if (!studio) return studio.error();
   Progress progress(stderr, options.quiet ? Progress::Style::kQuiet : style_of(stderr));
   Results results(std::move(*writer), options, progress);
@@ -207,6 +218,10 @@ Status run(const Options& options) {
       {.progress =
            [&](const studio::Progress& p) {
              progress.update({p.batch + 1, p.batches, p.step, p.steps}, seconds_since(begin));
+           },
+       .note =
+           [&](const std::string& text) {
+             if (!options.quiet) fmt::print(stderr, "{}\n", text);
            },
        .deliver = [&](const studio::Picture& picture) { return results.deliver(picture); }});
   progress.finish();

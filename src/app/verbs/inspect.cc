@@ -8,6 +8,7 @@
 #include "app/verbs/model_files.h"
 #include "app/verbs/verbs.h"
 #include "models/stable_diffusion/stable_diffusion.h"
+#include "pipelines/checkpoint_levels.h"
 #include "weights/open_weights.h"
 
 namespace safelight::app {
@@ -35,6 +36,8 @@ Status run(const Options& options) {
   weights::FileReport report = weights::inspect(*index, {.list_tensors = options.tensors});
   report.path = options.file;
   report.model = models::stable_diffusion::describe(*index);
+  if (!report.model.empty())
+    report.model += pipelines::told_levels(*index, options.file, "auto").text();
   const Result<ModelHashes> hashes = hashes_of(options);
   if (!hashes) return hashes.error();
   if (!options.json) return print_out(weights::to_text(report) + hashes_text(*hashes));

@@ -44,7 +44,7 @@ Status run(const Options& options) {
   if (options.json) return print_out(json::serialize(report(**text)) + "\n");
   if (options.request) {
     const request::Request request = request::parse_infotext(**text).request;
-    return print_out(json::serialize(request::to_json(request)) + "\n");
+    return print_out(json::serialize(request::to_json(request, true)) + "\n");
   }
   return print_out(**text + "\n");
 }

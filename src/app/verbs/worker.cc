@@ -5,6 +5,7 @@
 #include "app/broker_worker.h"
 #include "app/engine_settings.h"
 #include "app/library.h"
+#include "app/model_parts.h"
 #include "app/verbs/verbs.h"
 #include "app/version.h"
 #include "base/hash.h"
@@ -23,6 +24,19 @@ class ModelSource {
  public:
   ModelSource(Library library, std::vector<std::string> models_dirs)
       : library_(std::move(library)), models_dirs_(std::move(models_dirs)) {}
+
+  Result<std::optional<pipelines::PartFile>> part(pipelines::ModelPart part,
+                                                  const std::string& name,
+                                                  const studio::ModelFile& model) {
+    auto found = find_part(library_, part, name, model);
+    if (found || found.error().code != ErrorCode::kNotFound) return found;
+    if (auto again = open_library(models_dirs_)) library_ = std::move(*again);
+    return find_part(library_, part, name, model);
+  }
+
+  std::optional<std::filesystem::path> tiny_decoder(std::string_view name) const {
+    return find_tiny_decoder(library_, name);
+  }
 
   Result<studio::ModelFile> operator()(const std::string& name) {
     Result<ModelEntry> entry = library_.checkpoint(name);
@@ -61,9 +75,14 @@ Status run(const Options& options) {
   const auto models =
       std::make_shared<ModelSource>(std::move(*library), options.machine.models_dirs);
   return worker::run_worker(
-      options.channel, {.engine_options = *engine,
-                        .find_model = [models](const std::string& name) { return (*models)(name); },
-                        .version = "Safelight " + version()});
+      options.channel,
+      {.engine_options = *engine,
+       .find_model = [models](const std::string& name) { return (*models)(name); },
+       .find_part = [models](
+                        pipelines::ModelPart part, const std::string& name,
+                        const studio::ModelFile& model) { return models->part(part, name, model); },
+       .find_tiny_decoder = [models](std::string_view name) { return models->tiny_decoder(name); },
+       .version = "Safelight " + version()});
 }
 
 void add_broker_flags(CLI::App& command, BrokerWorker& worker) {

@@ -19,9 +19,7 @@ struct EmptyList {
 };
 
 constexpr std::array kEmptyLists = {
-    EmptyList{"/sdapi/v1/sd-vae", "[]"},
     EmptyList{"/sdapi/v1/sd-modules", "[]"},
-    EmptyList{"/sdapi/v1/unets", "[]"},
     EmptyList{"/sdapi/v1/loras", "[]"},
     EmptyList{"/sdapi/v1/lora", "[]"},
     EmptyList{"/sdapi/v1/loaded-loras", "[]"},
@@ -74,6 +72,11 @@ void add_sdapi_lists(Router& router, api::Backend& backend) {
   router.get("/sdapi/v1/wildcards", look("sdapi_wildcards"), sdapi_blocking([&](Exchange&) {
                return json::value(sdapi::wildcards(backend.catalog));
              }));
+  router.get("/sdapi/v1/sd-vae", look("sdapi_sd_vae"), sdapi_blocking([&](Exchange&) {
+               return json::value(sdapi::sd_vaes(backend.catalog));
+             }));
+  router.get("/sdapi/v1/unets", look("sdapi_unets"),
+             sdapi_blocking([&](Exchange&) { return json::value(sdapi::unets(backend.catalog)); }));
   router.get("/sdapi/v1/upscalers", look("sdapi_upscalers"),
              sdapi_at_once([](Exchange&) { return json::value(sdapi::upscalers()); }));
   for (const EmptyList& list : kEmptyLists) {

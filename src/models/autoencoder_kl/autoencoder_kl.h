@@ -12,6 +12,9 @@ struct Config {
   int64_t image_channels = 3;
   /// Denoisers see latents times this (LDM's scale_factor).
   float scale = 0.18215F;
+  /// Where denoisers see each channel with these taken off and divided by (Playground v2.5), by
+  /// channel; else empty.
+  std::vector<float> latent_means = {}, latent_deviations = {};
 
   /// Pixels a latent covers along one side.
   int64_t factor() const { return int64_t{1} << (channels.size() - 1); }

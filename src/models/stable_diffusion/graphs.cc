@@ -71,7 +71,14 @@ Value unscaled_latents(Graph& graph, const autoencoder_kl::AutoencoderKL& autoen
                        int64_t pictures, int64_t height, int64_t width) {
   const Value latent = graph.input(
       "latent", {pictures, autoencoder.config.latent_channels, height, width}, Numerics::kF32);
-  return graph.affine(latent, 1 / autoencoder.config.scale, 0);
+  const autoencoder_kl::Config& config = autoencoder.config;
+  const Value unscaled = graph.affine(latent, 1 / config.scale, 0);
+  if (config.latent_means.empty()) return unscaled;
+  const auto by_channel = [&](const std::vector<float>& values) {
+    return graph.constant(Tensor({1, config.latent_channels, 1, 1}, values));
+  };
+  return graph.add(graph.mul(unscaled, by_channel(config.latent_deviations)),
+                   by_channel(config.latent_means));
 }
 
 }  // namespace

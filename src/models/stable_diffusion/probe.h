@@ -58,10 +58,6 @@ Result<autoencoder_kl::Config> probe_autoencoder(const Probe& probe);
 /// Whether some block of a UNet has cross-attention.
 bool has_cross_attention(const Probe& unet);
 
-/// What the file, its name and what lies beside it tell of the prediction.
-std::optional<Prediction> told_prediction(const weights::TensorIndex& index);
-bool told_zero_terminal_snr(const weights::TensorIndex& index);
-
 /// What people call a checkpoint of these sizes.
 std::string variant_name(const Config& config);
 

@@ -99,6 +99,38 @@ float latent_scale(const weights::TensorIndex& index, const unet::Config& unet) 
   return unet.vector > 0 ? kScaleOfSdxl : autoencoder_kl::Config().scale;
 }
 
+/// The numbers of a list of diffusers' config of the VAE; empty for anything but one a channel.
+std::vector<float> channel_numbers(const weights::TensorIndex& index, std::string_view key,
+                                   int64_t channels) {
+  const auto config = index.configs.find("vae");
+  if (config == index.configs.end() || !config->second.is_object()) return {};
+  const boost::json::value* list = config->second.get_object().if_contains(key);
+  if (list == nullptr || !list->is_array()) return {};
+  std::vector<float> numbers;
+  for (const boost::json::value& number : list->get_array()) {
+    if (number.is_number()) numbers.push_back(number.to_number<float>());
+  }
+  return static_cast<int64_t>(numbers.size()) == channels ? numbers : std::vector<float>();
+}
+
+/// What denoisers see of latents: as diffusers' config tells, as ComfyUI's marker of Playground
+/// v2.5 means (its latents have spreads and means of their own), else as the family.
+void set_latent_scale(const weights::TensorIndex& index, const unet::Config& unet,
+                      autoencoder_kl::Config& config) {
+  config.scale = latent_scale(index, unet);
+  config.latent_means = channel_numbers(index, "latents_mean", config.latent_channels);
+  config.latent_deviations = channel_numbers(index, "latents_std", config.latent_channels);
+  if (index.contains("edm_mean") && index.contains("edm_std") && config.latent_channels == 4) {
+    config.scale = 0.5F;
+    config.latent_means = {-1.6574F, 1.886F, -1.383F, 2.5155F};
+    config.latent_deviations = {8.4927F, 5.9022F, 6.5498F, 5.2299F};
+  }
+  if (config.latent_means.empty() || config.latent_deviations.empty()) {
+    config.latent_means.clear();
+    config.latent_deviations.clear();
+  }
+}
+
 /// Whether the networks fit each other.
 Status check_together(const Config& config) {
   int64_t width = 0;
@@ -128,11 +160,11 @@ Status check_together(const Config& config) {
                   Config::kFactsOfRefiner * Config::kFactSize));
 }
 
-int64_t side_of(const unet::Config& unet, std::optional<Prediction> prediction) {
+int64_t side_of(const unet::Config& unet) {
   if (unet.vector > 0) return 1024;
-  // Stable Diffusion 2's base model predicts noise at 512 x 512, the other one at 768 x 768.
-  const bool is_2 = unet.head_size > 0;
-  return is_2 && prediction != Prediction::kEpsilon ? 768 : 512;
+  // Stable Diffusion 2's base model, which predicts noise, draws at 512; those that predict v at
+  // 768.
+  return unet.head_size > 0 ? 768 : 512;
 }
 
 /// What follows from the sizes, and what the file tells beside them.
@@ -141,11 +173,9 @@ void complete(const weights::TensorIndex& index, Config& config) {
   if (is_xl)
     config.facts = (config.unet.vector - config.text.back().network.pooled) / Config::kFactSize;
   config.heeds_clip_skip = !is_xl && config.text.front().network.quick_gelu;
-  config.prediction = told_prediction(index);
-  config.zero_terminal_snr = told_zero_terminal_snr(index);
-  config.autoencoder.scale = latent_scale(index, config.unet);
+  set_latent_scale(index, config.unet, config.autoencoder);
   config.name = variant_name(config);
-  config.side = side_of(config.unet, config.prediction);
+  config.side = side_of(config.unet);
 }
 
 Result<Found> find(const weights::TensorIndex& index) {
@@ -185,7 +215,8 @@ Result<Bound<NetworkType>> bind_network(const weights::TensorIndex& index,
   auto bound = weights::bind(
       params, index, [&](const std::string& name) { return names.in_file(name); }, what);
   if (!bound) return bound.error();
-  if (!index.identity.empty()) bound->identity = index.identity + "-" + part;
+  const std::string& identity = index.identity_of(names.component());
+  if (!identity.empty()) bound->identity = identity + "-" + part;
   return Bound<NetworkType>{std::move(network), std::move(*bound)};
 }
 
@@ -211,16 +242,13 @@ std::string describe(const weights::TensorIndex& index) {
   config.unet = *unet;
   // bigG's pooled text is as wide as its states; a refiner reads it alone.
   if (unet->vector > 0) config.facts = (unet->vector - kWidthOfBigG) / Config::kFactSize;
-  std::string text = variant_name(config);
-  if (told_prediction(index) == Prediction::kVelocity) text += ", v-prediction";
-  if (told_zero_terminal_snr(index)) text += ", zero terminal SNR";
-  return text;
+  return variant_name(config);
 }
 
 int64_t own_side(const weights::TensorIndex& index) {
   const auto names = NetworkNames::detect(index, Network::kUnet);
   const auto unet = probe_unet(Probe(index, *names));
-  return unet ? side_of(*unet, told_prediction(index)) : Config().side;
+  return unet ? side_of(*unet) : Config().side;
 }
 
 Result<Config> probe(const weights::TensorIndex& index) {

@@ -22,9 +22,6 @@ struct TextConfig {
   bool zero_padding = false;
 };
 
-/// What a denoiser was trained to give.
-enum class Prediction { kEpsilon, kVelocity };
-
 /// Sizes of a checkpoint of this family, published or smaller, and what else tells its variants
 /// apart.
 struct Config {
@@ -38,9 +35,7 @@ struct Config {
   int64_t facts = 0;
   /// Whether a wish for fewer layers of the text encoder is heeded; as in SD WebUI, 1.x alone.
   bool heeds_clip_skip = true;
-  std::optional<Prediction> prediction;  ///< nothing where the file does not tell
-  bool zero_terminal_snr = false;        ///< the file says that its last noise level has no picture
-  int64_t side = 512;                    ///< of the pictures that it was made for, in pixels
+  int64_t side = 512;  ///< of the pictures that it was made for, in pixels
 
   /// Channels of a picture that the UNet sees beside the latent: 5 of an inpainting model (mask and
   /// masked picture), 4 of instruct-pix2pix (the picture to change), else 0.

@@ -87,7 +87,7 @@ TEST_F(OptionsTest, WrongValuesChangeNothing) {
       R"({"jpeg_quality":"90"})",           R"({"jpeg_quality":0})",
       R"({"jpeg_quality":50.5})",           R"({"samples_save":1})",
       R"({"samples_format":"bmp"})",        R"({"samples_format":7})",
-      R"({"sd_vae":"vae-ft-mse"})",         R"({"samples_filename_pattern":"[nonsense]"})",
+      R"({"sd_vae":["vae-ft-mse"]})",       R"({"samples_filename_pattern":"[nonsense]"})",
       R"({"CLIP_stop_at_last_layers":99})", R"({"sd_model_checkpoint":{}})",
   };
   for (const char* const text : kWrong) {

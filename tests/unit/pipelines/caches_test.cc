@@ -20,7 +20,7 @@ class CountingModel : public LatentModel {
   bool fails = false;
 
   const ModelTraits& traits() const override { return traits_; }
-  void set_own_size(int64_t, int64_t) override {}
+  void set_traits(ModelTraits traits) override { traits_ = std::move(traits); }
   Result<Conditioning> encode(const std::vector<text::TokenChunk>& chunks,
                               const EncodeOptions& options, const engine::StopFlag*) override {
     ++calls;

@@ -65,7 +65,7 @@ class FormulaModel : public LatentModel {
                   .schedule = diffusion::NoiseSchedule::sd1()};
 
   const ModelTraits& traits() const override { return own; }
-  void set_own_size(int64_t, int64_t) override {}
+  void set_traits(ModelTraits) override {}
   Result<Conditioning> encode(const std::vector<text::TokenChunk>& chunks, const EncodeOptions&,
                               const engine::StopFlag*) override {
     const auto& tokens = chunks[0].tokens;

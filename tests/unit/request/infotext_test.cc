@@ -131,8 +131,8 @@ TEST(ParseInfotext, ReadsSdWebui) {
   EXPECT_EQ(request.eta_noise_seed_delta, 31337);
   EXPECT_EQ(request.emphasis, "no-norm");
   EXPECT_EQ(request.noise_source, "nv");  // no RNG: the GPU's
+  EXPECT_EQ(request.vae, "x.pt");
   const ExtraParameters rest = {{"Model hash", "6ce0161689"},
-                                {"VAE", "x.pt"},
                                 {"Denoising strength", "0.7"},
                                 {"Hires upscale", "2"},
                                 {"Version", "v1.10.1"}};
@@ -156,6 +156,25 @@ TEST(ParseInfotext, ReadsSdWebuisNoiseSchedule) {
   EXPECT_EQ(request.beta_beta, 0.7);
   EXPECT_EQ(request.discard_penultimate_sigma, "on");
   EXPECT_EQ(to_infotext(request, "", "1"), text + ", Version: 1");
+}
+
+TEST(ParseInfotext, ReadsPartsAndVariantsOfModels) {
+  const ParsedInfotext parsed = parse_infotext(
+      "a cat\nSteps: 25, Sampler: Euler a, Schedule type: Automatic, CFG scale: 5, Seed: 1, "
+      "Size: 1024x1024, Model hash: 31e35c80fc, Model: sd_xl_base_1.0, VAE hash: 63aeecb90f, "
+      "VAE: sdxl_vae.safetensors, Refiner: sd_xl_refiner_1.0 [7440042bbd], Refiner switch at: 0.8, "
+      "Noise Schedule: Zero Terminal SNR, VAE Decoder: TAESD, Version: v1.10.1");
+  const Request& request = parsed.request;
+  EXPECT_EQ(request.vae, "sdxl_vae.safetensors");
+  EXPECT_EQ(request.refiner, "sd_xl_refiner_1.0 [7440042bbd]");
+  EXPECT_EQ(request.refiner_switch_at, 0.8);
+  EXPECT_EQ(request.noise_schedule, "zero-terminal-snr");
+  EXPECT_EQ(request.vae_decoder, "taesd");
+  EXPECT_EQ(rest_of(parsed, "VAE hash"), "63aeecb90f");
+  const std::string text = to_infotext(request, "", "test");
+  EXPECT_NE(text.find("Refiner switch at: 0.8"), std::string::npos);  // though it is the default
+  EXPECT_NE(text.find("Noise Schedule: Zero Terminal SNR, VAE Decoder: TAESD"), std::string::npos);
+  EXPECT_EQ(parse_infotext(text).request, request);
 }
 
 TEST(ParseInfotext, ReadsOldSamplerNames) {

@@ -22,7 +22,7 @@ class FakeModel : public pipelines::LatentModel {
   void grow(uint64_t size) { size_ = size; }
 
   const pipelines::ModelTraits& traits() const override { return traits_; }
-  void set_own_size(int64_t, int64_t) override {}
+  void set_traits(pipelines::ModelTraits traits) override { traits_ = std::move(traits); }
   Result<pipelines::Conditioning> encode(const std::vector<text::TokenChunk>&,
                                          const pipelines::EncodeOptions&,
                                          const engine::StopFlag*) override {

@@ -13,9 +13,26 @@ namespace {
 using request::Request;
 
 Result<ModelFile> shipped(const std::string& name) {
-  if (!name.empty() && name != "emoji-128") return Error{ErrorCode::kNotFound, "no model " + name};
+  if (!name.empty() && name != "emoji-128" && name != "emoji-128 [9c380764f7]")
+    return Error{ErrorCode::kNotFound, "no model " + name};
   return ModelFile{std::string(SAFELIGHT_SOURCE_DIR) + "/models/emoji-128/emoji-128.safetensors",
                    "emoji-128", "9c380764f7"};
+}
+
+/// A VAE that is the model's own, and nothing else.
+Result<std::optional<pipelines::PartFile>> own_vae(pipelines::ModelPart part,
+                                                   const std::string& name,
+                                                   const ModelFile& model) {
+  if (name.empty()) return std::optional<pipelines::PartFile>();
+  if (part != pipelines::ModelPart::kVae || name != "own")
+    return Error{ErrorCode::kNotFound, "there is no '" + name + "'"};
+  return std::optional(pipelines::PartFile{
+      .part = part, .path = model.path, .name = name, .sha256 = "0123456789ab"});
+}
+
+std::optional<std::filesystem::path> narrow_taesd(std::string_view name) {
+  if (name != "taesd") return std::nullopt;
+  return std::string(SAFELIGHT_SOURCE_DIR) + "/tests/golden/data/taesd/decoder.safetensors";
 }
 
 class StudioTest : public ::testing::Test {
@@ -24,6 +41,8 @@ class StudioTest : public ::testing::Test {
     static std::unique_ptr<Studio> shared = std::move(
         *Studio::make({.engine_options = {.precision = engine::Precision::kF32, .threads = 2},
                        .find_model = shipped,
+                       .find_part = own_vae,
+                       .find_tiny_decoder = narrow_taesd,
                        .version = "test"}));
     return *shared;
   }
@@ -145,9 +164,62 @@ TEST_F(StudioTest, WhatIsAskedForMatters) {
   EXPECT_TRUE(differs([](Request& r) { r.subseed_strength = 0.5, r.subseed = 1; }));
   EXPECT_TRUE(differs([](Request& r) { r.seed_resize_from_w = r.seed_resize_from_h = 128; }));
   EXPECT_TRUE(differs([](Request& r) { r.schedule = "Uniform"; }));
+  EXPECT_TRUE(differs([](Request& r) { r.prediction = "v"; }));
+  EXPECT_FALSE(differs([](Request& r) { r.prediction = "epsilon"; }));
+  EXPECT_TRUE(differs([](Request& r) { r.noise_schedule = "zero-terminal-snr"; }));
+  EXPECT_TRUE(differs([](Request& r) { r.vae_decoder = "taesd"; }));
   EXPECT_TRUE(differs([](Request& r) { r.prompt = "(red:1.5) apple"; }));
   EXPECT_FALSE(differs([](Request& r) { r.prompt = "(red:1.5) apple", r.emphasis = "ignore"; }));
   EXPECT_FALSE(differs([](Request& r) { r.guidance_start = 0, r.guidance_end = 1; }));
+}
+
+TEST_F(StudioTest, AVaeFromAnotherFileIsNamedInTheText) {
+  Request request = small();
+  request.vae = "own";
+  const Drawn drawn = draw(request);
+  ASSERT_TRUE(drawn.status.ok()) << drawn.status.error().message;
+  EXPECT_EQ(drawn.pictures.at(0).image.pixels().pixels, pixels(small()));
+  EXPECT_NE(drawn.pictures[0].infotext.find("VAE: own"), std::string::npos);
+  EXPECT_NE(drawn.pictures[0].infotext.find("VAE hash: 0123456789"), std::string::npos);
+  request.vae = "None";
+  EXPECT_EQ(draw(request).pictures.at(0).infotext.find("VAE hash"), std::string::npos);
+  request.vae = "nowhere";
+  EXPECT_EQ(draw(request).status.error().code, ErrorCode::kNotFound);
+}
+
+TEST_F(StudioTest, AModelThatRefinesItselfDrawsTheSame) {
+  for (const char* sampler : {"DPM++ 2M", "Heun"}) {
+    Request request = small();
+    request.sampler = sampler;
+    request.batch_count = 2;
+    const Drawn alone = draw(request);
+    request.refiner = "emoji-128";
+    request.refiner_switch_at = 0.4;
+    const Drawn refined = draw(request);
+    ASSERT_TRUE(refined.status.ok()) << refined.status.error().message;
+    for (size_t i = 0; i < 2; ++i) {
+      EXPECT_EQ(refined.pictures.at(i).image.pixels().pixels,
+                alone.pictures.at(i).image.pixels().pixels)
+          << sampler;
+    }
+    EXPECT_NE(refined.pictures[0].infotext.find(
+                  "Refiner: emoji-128 [9c380764f7], Refiner switch at: 0.4"),
+              std::string::npos);
+  }
+  Request request = small();
+  request.refiner = "nowhere";
+  EXPECT_EQ(draw(request).status.error().code, ErrorCode::kNotFound);
+}
+
+TEST_F(StudioTest, PreviewsComeFromTheTinyDecoderInFullSize) {
+  int64_t width = 0;
+  const Status done = studio().run(
+      small(),
+      {.deliver = [](const Picture&) { return Status(); },
+       .preview_due = [] { return true; },
+       .preview = [&](const image::ReleasedImage& image) { width = image.pixels().width; }});
+  ASSERT_TRUE(done.ok()) << done.error().message;
+  EXPECT_EQ(width, 64);
 }
 
 TEST_F(StudioTest, LongPromptsAndEmptyOnesDraw) {
