@@ -11,7 +11,7 @@ class TokenModel : public LatentModel {
   int calls = 0;
 
   const ModelTraits& traits() const override { return traits_; }
-  void set_own_size(int64_t, int64_t) override {}
+  void set_traits(ModelTraits) override {}
   Result<Conditioning> encode(const std::vector<text::TokenChunk>& chunks,
                               const EncodeOptions& options, const engine::StopFlag*) override {
     ++calls;
