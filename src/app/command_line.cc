@@ -101,9 +101,9 @@ CommandLine make_command_line() {
   root.set_version_flag("--version", version_text, "Print the version and exit");
   root.get_formatter()->column_width(36);
   root.require_subcommand(0, 1);
-  for (const auto add :
-       {add_generate, add_serve, add_worker, add_inspect, add_convert, add_read_info, add_models,
-        add_samplers, add_tokens, add_devices, add_keys, add_completion, add_complete}) {
+  for (const auto add : {add_generate, add_serve, add_worker, add_inspect, add_convert,
+                         add_read_info, add_models, add_samplers, add_tokens, add_devices,
+                         add_moderate, add_guard, add_keys, add_completion, add_complete}) {
     line.verbs.push_back(add(root));
   }
   return line;

@@ -132,6 +132,11 @@ BlocklistMatch Blocklist::match(const Phrase& phrase) const {
 void Blocklist::find_words(const std::vector<std::string_view>& words,
                            std::vector<BlocklistMatch>& out) const {
   for (size_t i = 0; i < words.size(); ++i) {
+    if (words[i] == "a" && i + 1 < words.size()) {  // "a n a l" is folded to "a nal"
+      const auto [first, last] = by_words_.equal_range("a" + std::string(words[i + 1]));
+      for (auto found = first; found != last; ++found)
+        out.push_back(match(phrases_[found->second]));
+    }
     std::string joined;
     for (size_t n = 0; n < longest_ && i + n < words.size(); ++n) {
       if (n > 0) joined += ' ';

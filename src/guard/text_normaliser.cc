@@ -95,7 +95,11 @@ std::string join_spaced(std::string_view text) {
       out += text[i++];
       continue;
     }
-    for (; i < end; i += 2) out += text[i];
+    // "a n u d e girl": an "a" before letters apart is taken for the article.
+    const size_t letters = (end - i) / 2 + 1;
+    const bool article = text[i] == 'a' && text[i + 1] == ' ' && letters > 3;
+    if (article) out += "a ";
+    for (i += article ? 2 : 0; i < end; i += 2) out += text[i];
     i = end;
   }
   return out;

@@ -4,7 +4,7 @@ source "$(dirname "$0")/support.sh" "$@"
 
 overview=$(safelight --help)
 expect_equal "$(safelight)" "$overview"
-for verb in generate serve worker inspect convert read-info models samplers tokens devices keys completion; do
+for verb in generate serve worker inspect convert read-info models samplers tokens devices moderate guard keys completion; do
   [[ $overview == *"  $verb "* ]] || fail "'$verb' is not in the overview"
   text=$(safelight "$verb" --help)
   [[ $text == *"Usage: safelight $verb ["* ]] || fail "no usage of '$verb': $text"

@@ -59,6 +59,12 @@ SPACED = re.compile(r"(?<![a-z0-9])[a-z0-9]([ .\-_*])[a-z0-9](?:\1[a-z0-9])+(?![
 STRETCHED = re.compile(r"([a-z])\1{2,}")
 
 
+def _joined(match):
+    """Letters set apart by blanks after an "a" that is taken for the article: "a n u d e girl"."""
+    letters = match[0].replace(match[1], "")
+    return "a " + letters[1:] if match[1] == " " and letters[0] == "a" and len(letters) > 3 else letters
+
+
 def fold(text):
     """As guard::fold_text: look-alikes to Latin, lower case, nothing hidden, single spaces, spaced letters joined, stretched ones cut."""
     out = []
@@ -67,7 +73,7 @@ def fold(text):
         if not hidden(code):
             out.append(TABLE.get(code, c) if code >= 0x80 else c)
     folded = SPACE.sub(" ", "".join(x.lower() for x in out)).strip(" ")
-    folded = SPACED.sub(lambda m: m[0].replace(m[1], ""), folded)
+    folded = SPACED.sub(_joined, folded)
     return STRETCHED.sub(r"\1", folded)
 
 

@@ -25,6 +25,8 @@ Verb add_models(CLI::App& root);
 Verb add_samplers(CLI::App& root);
 Verb add_tokens(CLI::App& root);
 Verb add_devices(CLI::App& root);
+Verb add_moderate(CLI::App& root);
+Verb add_guard(CLI::App& root);
 Verb add_keys(CLI::App& root);
 Verb add_completion(CLI::App& root);
 /// Hidden: what the completion scripts call.

@@ -37,6 +37,13 @@ TEST(Blocklist, SeesThroughDisguises) {
   }
 }
 
+TEST(Blocklist, FindsLettersApartAfterAnA) {
+  const Blocklist list = list_of("nude\nanal");
+  EXPECT_EQ(found(list, "a n u d e girl"), 1U);
+  EXPECT_EQ(found(list, "a n a l"), 1U);
+  EXPECT_EQ(found(list, "a canal"), 0U);
+}
+
 TEST(Blocklist, NamesThePhraseOnce) {
   const auto matches = list_of("Nude").find(fold_text("nude and nud3 g1rl, nude"));
   ASSERT_EQ(matches.size(), 1U);

@@ -24,6 +24,13 @@ TEST(FoldText, KeepsWhatIsNotDisguised) {
   EXPECT_EQ(fold_text("don’t — stop…"), "don't - stop...");
 }
 
+TEST(FoldText, TakesAnAForTheArticle) {
+  EXPECT_EQ(fold_text("a n u d e girl"), "a nude girl");
+  EXPECT_EQ(fold_text("a.n.u.d.e"), "anude");
+  EXPECT_EQ(fold_text("a b c"), "abc");
+  EXPECT_EQ(fold_text("draw a n u d e"), "draw a nude");
+}
+
 TEST(FoldText, MakesOneBlankOfAll) {
   EXPECT_EQ(fold_text("  a\t\nbc\u3000d\u00A0e\u2028 "), "a bc d e");
   EXPECT_EQ(fold_text(""), "");
