@@ -68,7 +68,7 @@ TEST_F(ServerCatalogTest, ResolveLeavesNothingToChoose) {
   EXPECT_GE(request->subseed, 0);
   EXPECT_EQ(model.sha256.size(), 64U);
   api::ModelInfo again;
-  EXPECT_EQ(*catalog_->resolve(*request, again), *request);
+  EXPECT_EQ(*catalog_->resolve(*request, api::UnknownNames::kRefuse, again), *request);
 }
 
 TEST_F(ServerCatalogTest, ResolveRefusesWhatCannotBeDrawn) {
