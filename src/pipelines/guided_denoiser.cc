@@ -163,9 +163,9 @@ Tensor GuidedDenoiser::combined(const Moment& now, const Outputs& outputs) {
   const double pag = outputs.pag_scale;
   if (now.negative && sees_pictures) {
     const Tensor uncond = seen(now, outputs.base()), cond = seen(now, outputs.prompt);
-    const double progress =
-        request_.steps > 1 ? static_cast<double>(step_) / static_cast<double>(request_.steps - 1)
-                           : 0;
+    // Some samplers make more steps than are asked for.
+    const auto last = static_cast<double>(std::max<int64_t>(request_.steps - 1, 1));
+    const double progress = std::min(static_cast<double>(step_) / last, 1.0);
     Tensor picture = guidance_.method == GuidanceMethod::kProjected
                          ? projected_(uncond, cond, guidance_.scale)
                          : diffusion::threshold_guided(uncond, cond, guidance_.scale,

@@ -249,6 +249,28 @@ TEST_F(GuidedDenoiserTest, SelfAttentionPushesAwayFromTheBlur) {
   EXPECT_EQ(model_.calls, (std::vector<Call>{{2, false}})) << "outside of the interval";
 }
 
+TEST_F(GuidedDenoiserTest, PartsJoinedByAndStandForThePrompt) {
+  request_.prompt = "red apple AND green apple tree :0.5";
+  const auto joined = [&](double base, bool perturbed) {
+    return diffusion::composed(output(base),
+                               {{1, output(2, perturbed)}, {0.5, output(3, perturbed)}});
+  };
+  const Tensor cfg = diffusion::guided(output(1), joined(1, false), 7);
+  EXPECT_LE(nmse(run()[0], seen(cfg)), kSame);
+  EXPECT_EQ(model_.calls, (std::vector<Call>{{6, false}}));
+  request_.pag_scale = 3;
+  const Tensor pushed = diffusion::sum({{1, cfg}, {3, joined(1, false)}, {-3, joined(1, true)}});
+  EXPECT_LE(nmse(run()[0], seen(pushed)), kSame);
+  EXPECT_EQ(model_.calls, (std::vector<Call>{{6, false}, {4, true}}));
+  request_.pag_scale = 0;
+  request_.cfg_scale = 1;
+  EXPECT_LE(nmse(run()[0], seen(joined(1, false))), kSame) << "the weights are 1.5 together";
+  EXPECT_EQ(model_.calls, (std::vector<Call>{{6, false}}));
+  request_.guidance_end = 0;
+  EXPECT_LE(nmse(run()[0], seen(joined(2, false))), kSame) << "from the first part on";
+  EXPECT_EQ(model_.calls, (std::vector<Call>{{4, false}}));
+}
+
 TEST_F(GuidedDenoiserTest, KeepsTheUnguidedPicture) {
   keeps_unguided_ = true;
   request_.pag_scale = 2;
