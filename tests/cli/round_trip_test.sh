@@ -18,6 +18,11 @@ safelight generate $'a dog\nNegative prompt: not really' --negative-prompt "a ca
 again all.webp
 safelight generate "a dog" --sampler Euler --s-churn 5 --s-noise 1.01 --emphasis no-norm --steps 3 --quiet -o churn.jpg
 again churn.jpg
+safelight generate "a cat" --guidance apg --apg-momentum 0.25 --pag-scale 2 --pag-layers "m0 u0" --sag-scale 0.75 --s-min-uncond 3 \
+  --steps 3 --quiet -o guided.png
+again guided.png
+safelight generate "a cat" --guidance dynamic-threshold --cfg-scale 15 --dynthres-cfg-mode linear-down --steps 3 --quiet -o thresholded.png
+again thresholded.png
 
 # As JSON, and as the text that it is by default.
 expect_equal "$(safelight read-info plain.png --json | json request seed)" 5
