@@ -16,7 +16,9 @@
 #include "app/progress.h"
 #include "app/signals.h"
 #include "base/text.h"
+#include "weights/adapter_report.h"
 #include "weights/inspect.h"
+#include "weights/open_weights.h"
 
 namespace safelight::app {
 namespace {
@@ -63,6 +65,14 @@ Status run_add(const AddFlags& flags, const std::vector<std::string>& models_dir
   return added ? print_out(added->string() + "\n") : Status(added.error());
 }
 
+/// What an adapter has beyond other files, if this is one.
+std::optional<weights::AdapterReport> adapter_in(const weights::FileReport& report,
+                                                 const fs::path& path) {
+  if (report.kind != weights::FileKind::kLora) return std::nullopt;
+  const auto index = weights::open_weights(path);
+  return index ? std::optional(weights::report_adapter(*index)) : std::nullopt;
+}
+
 struct InfoFlags {
   std::string name;
   bool json = false;
@@ -77,12 +87,14 @@ Status run_info(const InfoFlags& flags, const std::vector<std::string>& models_d
   if (!report) return report.error();
   const Result<ModelHashes> hashes = library->hashes.all(entry->path);
   if (!hashes) return hashes.error();
+  const auto adapter = adapter_in(*report, entry->path);
   if (!flags.json) {
     return print_out(fmt::format("{:<12}{}\n", "name", entry->name) + weights::to_text(*report) +
-                     hashes_text(*hashes));
+                     (adapter ? weights::to_text(*adapter) : "") + hashes_text(*hashes));
   }
   json::object object = weights::to_json(*report);
   object["name"] = entry->name;
+  if (adapter) object["adapter"] = weights::to_json(*adapter);
   object["hashes"] = hashes_json(*hashes);
   return print_out(json::serialize(object) + "\n");
 }
