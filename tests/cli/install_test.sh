@@ -13,3 +13,4 @@ for file in bash-completion/completions/safelight zsh/site-functions/_safelight 
   doc/safelight/LICENSE doc/safelight/NOTICE safelight/models/emoji-128/NOTICE; do
   [ -s "$scratch/prefix/share/$file" ] || fail "share/$file is missing"
 done
+expect_equal "$(safelight moderate --report-only "free hardcore porn videos" | cut -c1-6)" unsafe

@@ -52,6 +52,13 @@ TEST(ModelCatalog, TakesOtherFormatsWhereTheFolderSaysWhatTheyAre) {
                    "upscaler:x4", "denoiser:flux"}));
 }
 
+TEST(ModelCatalog, LeavesTheGuardsClassifierOut) {
+  const Folder root;
+  root.put("emoji-128/emoji-128.safetensors", "");
+  root.put("guard-text/guard-text.safetensors", "");
+  EXPECT_EQ(listed(ModelCatalog::scan({root.path()})), Names{"checkpoint:emoji-128"});
+}
+
 TEST(ModelCatalog, OfSeveralFormatsTheSaferOneUnlessTheEndingIsNamed) {
   const Folder root;
   root.put("Stable-diffusion/a.ckpt", "");
