@@ -200,6 +200,41 @@ TEST_P(FamilyGolden, ARunEqualsTheReference) {
   EXPECT_LE(nmse(*image, checkpoint_.recorded("run.image")), run_limit);
 }
 
+/// What SD WebUI does with prompts for SDXL beside what the recorder shows: the text in one vector
+/// is that of the first chunk, clip skip changes nothing, and no words at all are zeros.
+TEST(FamilyText, SdxlReadsPromptsAsSdWebUi) {
+  const test::TemporaryFolder folder;
+  const RandomCheckpoint checkpoint("sdxl", "families");
+  auto engine =
+      std::move(*engine::make_engine("cpu", {.precision = Precision::kF32, .threads = 2}));
+  auto model = pipelines::load_model(*engine, checkpoint.write(folder.path(), Dialect::kOriginal));
+  ASSERT_TRUE(model.ok()) << model.error().message;
+  text::TokenChunk first;
+  std::copy_n(checkpoint.recorded("in.ids").begin(), first.tokens.size(), first.tokens.begin());
+  text::TokenChunk second = first;
+  std::swap(second.tokens[1], second.tokens[3]);
+  const auto encode = [&](const std::vector<text::TokenChunk>& chunks,
+                          const pipelines::EncodeOptions& options = {}) {
+    return std::move(*(*model)->encode(chunks, options, nullptr));
+  };
+  const Conditioning one = encode({first}), other = encode({second}),
+                     both = encode({first, second});
+  EXPECT_GT(nmse(other.vector, one.vector), 1e-6);
+  EXPECT_EQ(both.vector.data, one.vector.data);
+  std::vector<float> joined = one.context.data;
+  joined.insert(joined.end(), other.context.data.begin(), other.context.data.end());
+  EXPECT_EQ(both.context.data, joined);
+  EXPECT_EQ(both.context.shape, (graph::Shape{1, 154, 192}));
+  EXPECT_EQ(encode({first}, {.clip_skip = 2}).context.data, one.context.data);
+
+  const Conditioning nothing = encode({{}, {}}, {.negative = true});
+  EXPECT_EQ(nothing.context.data, std::vector<float>(both.context.data.size(), 0.0F));
+  // A prompt without words is encoded where it is not the negative one, and so is a negative one
+  // that has words in any chunk.
+  EXPECT_NE(encode({{}, {}}).context.data, nothing.context.data);
+  EXPECT_EQ(encode({first}, {.negative = true}).context.data, one.context.data);
+}
+
 /// The checkpoint with its networks as they come from files of their own, each in another dialect,
 /// binds to the same weights.
 TEST(FamilyParts, OfSeveralDialectsBindToTheSameWeights) {
