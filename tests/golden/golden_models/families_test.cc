@@ -235,43 +235,70 @@ TEST(FamilyText, SdxlReadsPromptsAsSdWebUi) {
   EXPECT_EQ(encode({first}, {.negative = true}).context.data, one.context.data);
 }
 
-/// The checkpoint with its networks as they come from files of their own, each in another dialect,
-/// binds to the same weights.
+/// Where the networks of a checkpoint lie: what of the original file or of a diffusers folder
+/// stands under which names.
+struct PartsCase {
+  const char* what;
+  bool from_folder;
+  const char* prefix;
+  const char* renamed;
+};
+
+/// The networks of a checkpoint from files of their own, each in another dialect, and whole files
+/// of other programs, bind to the same weights.
 TEST(FamilyParts, OfSeveralDialectsBindToTheSameWeights) {
+  const std::vector<std::vector<PartsCase>> cases{
+      {{"LDM's UNet alone", false, "model.diffusion_model.", "unet."},
+       {"diffusers' VAE", true, "vae.", "vae."},
+       {"transformers' CLIP-L", true, "text_encoder.", "text_encoder."},
+       {"OpenCLIP's bigG", false, "conditioner.embedders.1.model.", "text_encoder_2."}},
+      {{"diffusers' UNet", true, "unet.", "unet."},
+       {"LDM's VAE alone", false, "first_stage_model.", "vae."},
+       {"transformers' CLIP-L", true, "text_encoder.", "text_encoder."},
+       {"transformers' bigG", true, "text_encoder_2.", "text_encoder_2."}},
+      {{"ComfyUI's UNet", false, "model.diffusion_model.", "model.diffusion_model."},
+       {"ComfyUI's VAE", false, "first_stage_model.", "first_stage_model."},
+       {"ComfyUI's CLIP-L", true, "text_encoder.", "text_encoders.clip_l.transformer."},
+       {"ComfyUI's bigG", true, "text_encoder_2.", "text_encoders.clip_g.transformer."}},
+      {{"stable-diffusion.cpp's UNet", false, "model.diffusion_model.", "model.diffusion_model."},
+       {"stable-diffusion.cpp's VAE", false, "first_stage_model.", "first_stage_model."},
+       {"stable-diffusion.cpp's CLIP-L", true, "text_encoder.", "cond_stage_model.transformer."},
+       {"stable-diffusion.cpp's bigG", true, "text_encoder_2.",
+        "cond_stage_model.1.transformer."}}};
   const test::TemporaryFolder original, diffusers;
   const RandomCheckpoint checkpoint("sdxl", "families");
   const auto whole = *weights::open_weights(checkpoint.write(original.path(), Dialect::kOriginal));
   const auto folder =
       *weights::open_weights(checkpoint.write(diffusers.path(), Dialect::kOlderDiffusers));
-  weights::TensorIndex mixed;
-  const auto take = [&](const weights::TensorIndex& from, const std::string& prefix,
-                        const std::string& renamed) {
-    for (const auto& [name, tensor] : from) {
-      if (!name.starts_with(prefix)) continue;
-      ASSERT_TRUE(mixed.add(renamed + name.substr(prefix.size()), tensor, "part"));
-    }
-  };
-  take(whole, "model.diffusion_model.", "unet.");                    // LDM's names
-  take(folder, "vae.", "vae.");                                      // diffusers'
-  take(folder, "text_encoder.", "text_encoder.");                    // transformers'
-  take(whole, "conditioner.embedders.1.model.", "text_encoder_2.");  // OpenCLIP's
-  const auto got = models::stable_diffusion::bind(mixed),
-             want = models::stable_diffusion::bind(whole);
-  ASSERT_TRUE(got.ok()) << got.error().message;
+  const auto want = models::stable_diffusion::bind(whole);
   ASSERT_TRUE(want.ok());
-  const auto compare = [](const auto& a, const auto& b) {
+  const auto compare = [](const auto& a, const auto& b, const char* what) {
     auto network = a.network;
     for (const weights::Param& param : nn::name_params(network, "")) {
       EXPECT_EQ(weights::to_tensor(a.weights.at(param.name)).data,
                 weights::to_tensor(b.weights.at(param.name)).data)
-          << param.name;
+          << what << " " << param.name;
     }
   };
-  compare(got->unet, want->unet);
-  compare(got->autoencoder, want->autoencoder);
-  ASSERT_EQ(got->text.size(), 2U);
-  compare(got->text[0], want->text[0]);
-  compare(got->text[1], want->text[1]);
+  for (const std::vector<PartsCase>& parts : cases) {
+    weights::TensorIndex mixed;
+    for (const PartsCase& part : parts) {
+      const std::string_view prefix = part.prefix;
+      for (const auto& [name, tensor] : part.from_folder ? folder : whole) {
+        if (!name.starts_with(prefix)) continue;
+        ASSERT_TRUE(mixed.add(part.renamed + name.substr(prefix.size()), tensor, "part"));
+      }
+    }
+    const auto got = models::stable_diffusion::bind(mixed);
+    ASSERT_TRUE(got.ok()) << parts[2].what << ": " << got.error().message;
+    compare(got->unet, want->unet, parts[0].what);
+    compare(got->autoencoder, want->autoencoder, parts[1].what);
+    ASSERT_EQ(got->text.size(), 2U);
+    compare(got->text[0], want->text[0], parts[2].what);
+    compare(got->text[1], want->text[1], parts[3].what);
+    EXPECT_TRUE(got->config.text[0].network.quick_gelu);
+    EXPECT_FALSE(got->config.text[1].network.quick_gelu);
+  }
 }
 
 /// SDXL's VAE overflows in float16, whose largest number is 65504: its features grow beyond that.
