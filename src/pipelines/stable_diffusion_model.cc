@@ -133,7 +133,10 @@ class StableDiffusionModel : public LatentModel {
 
   Result<Conditioning> encode(const std::vector<text::TokenChunk>& chunks,
                               const EncodeOptions& options, const engine::StopFlag* stop) override {
-    return text_.encode(chunks, options, stop);
+    auto encoded = text_.encode(chunks, options, stop);
+    if (encoded || encoded.error().code != ErrorCode::kOutOfMemory) return encoded;
+    // Beside a denoiser made ready for the picture before there may be no room.
+    return unet_weights_.release() ? text_.encode(chunks, options, stop) : encoded;
   }
 
   Result<std::unique_ptr<Predictor>> predictor(
