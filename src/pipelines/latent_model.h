@@ -23,6 +23,7 @@ struct ModelTraits {
   int64_t factor = 8;                 ///< pixels a latent covers along one side
   int64_t width = 512, height = 512;  ///< its own picture size
   int64_t max_clip_skip = 12;
+  std::vector<int64_t> text_widths;  ///< of the tokens of each text encoder, for learned words
   /// Channels of a picture that the denoiser must see beside the latents: of inpainting and
   /// instruct-pix2pix models, which draw nothing from text alone.
   int64_t picture_channels = 0;
@@ -99,7 +100,8 @@ class LatentModel {
   /// recommendations. The rest stays.
   virtual void set_traits(ModelTraits traits) = 0;
 
-  /// Runs the text encoders over each chunk and joins the results: 77 tokens a chunk.
+  /// Runs the text encoders over each chunk and joins the results: 77 tokens a chunk. Learned words
+  /// have vectors of the model's text_widths.
   virtual Result<Conditioning> encode(const std::vector<text::TokenChunk>& chunks,
                                       const EncodeOptions& options,
                                       const engine::StopFlag* stop) = 0;

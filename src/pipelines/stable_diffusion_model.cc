@@ -84,6 +84,12 @@ int64_t blocks_of(const models::unet::Config& config) {
   return static_cast<int64_t>(config.levels.front().down.size());
 }
 
+std::vector<int64_t> text_widths(const models::stable_diffusion::Config& config) {
+  std::vector<int64_t> widths;
+  for (const auto& text : config.text) widths.push_back(text.network.size);
+  return widths;
+}
+
 ModelTraits traits_of(const models::stable_diffusion::Config& config,
                       const models::unet::UNet& unet) {
   return {
@@ -93,6 +99,7 @@ ModelTraits traits_of(const models::stable_diffusion::Config& config,
       .width = config.side,
       .height = config.side,
       .max_clip_skip = config.heeds_clip_skip ? config.text.front().network.layers : kMaxClipSkip,
+      .text_widths = text_widths(config),
       .picture_channels = config.picture_channels(),
       .self_attentions = unet.self_attentions(),
       .schedule = diffusion::NoiseSchedule::sd1(),

@@ -29,6 +29,19 @@ Tensor ids_of(const TokenChunk& chunk, bool zero_padding) {
   return ids;
 }
 
+/// The inputs for a chunk's learned words (models::clip::LearnedInputs), for encoder `encoder`.
+std::pair<Tensor, Tensor> learned_of(const TokenChunk& chunk, size_t encoder, int64_t width) {
+  Tensor kept({1, kTokens, 1}), vectors({1, kTokens, width});
+  std::fill(kept.begin(), kept.end(), 1.0F);
+  for (const text::LearnedVectors& each : chunk.learned) {
+    const Tensor& word = each.word->vectors[encoder];
+    std::fill_n(kept.begin() + each.position, each.word->count(), 0.0F);
+    std::copy(word.begin(), word.end(),
+              vectors.begin() + static_cast<int64_t>(each.position) * width);
+  }
+  return {std::move(kept), std::move(vectors)};
+}
+
 Tensor end_mark_of(const TokenChunk& chunk) {
   Tensor mark({1, kTokens});
   mark.data[end_of(chunk)] = 1;
@@ -115,15 +128,22 @@ Result<TextConditioner::Encoded> TextConditioner::run(Encoder& encoder, const To
                                                       const engine::StopFlag* stop) {
   Weights::Set& set = encoder.weights.current();
   const int64_t clip_skip = config_.heeds_clip_skip ? options.clip_skip : 1;
+  const bool learned = !chunk.learned.empty();
   const auto executable =
-      set.executables.get(clip_skip, engine_, set.weights, [&](graph::Graph& graph) {
+      set.executables.get({clip_skip, learned}, engine_, set.weights, [&](graph::Graph& graph) {
         models::stable_diffusion::build_text_encoder(graph, encoder.network, encoder.config,
-                                                     kTokens, clip_skip);
+                                                     kTokens, clip_skip, learned);
       });
   if (!executable) return executable.error();
   const bool pools = encoder.config.network.pooled > 0;
   (*executable)->set_input(0, ids_of(chunk, encoder.config.zero_padding));
-  if (pools) (*executable)->set_input(1, end_mark_of(chunk));
+  if (learned) {
+    const auto [kept, vectors] = learned_of(chunk, static_cast<size_t>(&encoder - encoders_.data()),
+                                            encoder.config.network.size);
+    (*executable)->set_input(1, kept);
+    (*executable)->set_input(2, vectors);
+  }
+  if (pools) (*executable)->set_input(learned ? 3 : 1, end_mark_of(chunk));
   if (Status done = (*executable)->run(stop); !done) return done.error();
   Encoded encoded{(*executable)->output(0), {}};
   if (pools) encoded.pooled = (*executable)->output(1);

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <optional>
+#include <utility>
 #include <vector>
 
 #include "models/stable_diffusion/stable_diffusion.h"
@@ -23,7 +24,8 @@ class TextConditioner {
                               const EncodeOptions& options, const engine::StopFlag* stop);
 
   /// The encoders' weights, for LatentModel::set_adapters.
-  using Weights = AdaptedWeights<ExecutableCache<int64_t>>;  // by clip skip
+  using Weights =
+      AdaptedWeights<ExecutableCache<std::pair<int64_t, bool>>>;  // clip skip, learned words
   std::vector<Weights*> weights();
   /// See LatentModel::text_identity.
   std::string identity() const;

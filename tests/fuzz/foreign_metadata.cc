@@ -1,5 +1,5 @@
-// Fuzzes what is read of other programs' metadata: whatever a graph says, a generation text that can
-// be read again or nothing.
+// Fuzzes what is read of other programs' metadata: whatever a graph says, a generation text that
+// can be read again or nothing.
 #include "request/foreign_metadata.h"
 
 #include <cstdint>

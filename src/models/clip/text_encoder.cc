@@ -41,8 +41,11 @@ TextEncoder::TextEncoder(const TextConfig& config)
   if (config.pooled > 0) text_projection = nn::Linear(config.size, config.pooled, false);
 }
 
-Value TextEncoder::run_layers(Graph& graph, Value ids, size_t count) const {
-  Value x = graph.add(token_embedding(graph, ids), nn::use(graph, position_embedding.weight));
+Value TextEncoder::run_layers(Graph& graph, Value ids, size_t count,
+                              const std::optional<LearnedInputs>& learned) const {
+  Value x = token_embedding(graph, ids);  // [B, T, C]
+  if (learned) x = graph.add(graph.mul(x, learned->kept), learned->vectors);
+  x = graph.add(x, nn::use(graph, position_embedding.weight));
   for (size_t i = 0; i < count; ++i) {
     x = layers[i](graph, x);
     graph.tap("text.layer." + std::to_string(i), x);
@@ -50,15 +53,17 @@ Value TextEncoder::run_layers(Graph& graph, Value ids, size_t count) const {
   return x;
 }
 
-Value TextEncoder::operator()(Graph& graph, Value ids, int64_t clip_skip) const {
+Value TextEncoder::operator()(Graph& graph, Value ids, int64_t clip_skip,
+                              const std::optional<LearnedInputs>& learned) const {
   const size_t last = layers.size() - static_cast<size_t>(clip_skip - 1);
-  const Value x = final_layer_norm(graph, run_layers(graph, ids, last));
+  const Value x = final_layer_norm(graph, run_layers(graph, ids, last, learned));
   graph.tap("text.final", x);
   return x;
 }
 
-Value TextEncoder::last_but_one(Graph& graph, Value ids) const {
-  return run_layers(graph, ids, layers.size() - 1);
+Value TextEncoder::last_but_one(Graph& graph, Value ids,
+                                const std::optional<LearnedInputs>& learned) const {
+  return run_layers(graph, ids, layers.size() - 1, learned);
 }
 
 Value TextEncoder::last(Graph& graph, Value last_but_one) const {

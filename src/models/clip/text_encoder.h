@@ -52,6 +52,12 @@ struct TextLayer {
   }
 };
 
+/// Vectors that stand in place of some tokens' own.
+struct LearnedInputs {
+  nn::Value kept;     ///< [B, T, 1]: 0 where one stands, 1 elsewhere
+  nn::Value vectors;  ///< [B, T, C]: they, and 0 elsewhere
+};
+
 /// CLIP's text transformer under the names of transformers' CLIPTextModel and, with pooled text,
 /// CLIPTextModelWithProjection.
 struct TextEncoder {
@@ -64,9 +70,11 @@ struct TextEncoder {
 
   /// ids [B, T] -> [B, T, C]: the last layer's output, or with clip_skip n (as SD WebUI counts: 1 =
   /// none) that of the n-th from the end, through the final norm. clip_skip is in [1, layers].
-  nn::Value operator()(nn::Graph& graph, nn::Value ids, int64_t clip_skip) const;
+  nn::Value operator()(nn::Graph& graph, nn::Value ids, int64_t clip_skip,
+                       const std::optional<LearnedInputs>& learned = std::nullopt) const;
   /// ids [B, T] -> [B, T, C]: what the last layer but one gives, not normed; at least two layers.
-  nn::Value last_but_one(nn::Graph& graph, nn::Value ids) const;
+  nn::Value last_but_one(nn::Graph& graph, nn::Value ids,
+                         const std::optional<LearnedInputs>& learned = std::nullopt) const;
   /// From there through the last layer and the final norm.
   nn::Value last(nn::Graph& graph, nn::Value last_but_one) const;
   /// The whole text in one vector: last [B, T, C], and `end` [B, T], 1 at the end mark and 0
@@ -84,7 +92,8 @@ struct TextEncoder {
 
  private:
   /// The embedded text through the first `count` layers, not normed.
-  nn::Value run_layers(nn::Graph& graph, nn::Value ids, size_t count) const;
+  nn::Value run_layers(nn::Graph& graph, nn::Value ids, size_t count,
+                       const std::optional<LearnedInputs>& learned) const;
 };
 
 }  // namespace safelight::models::clip

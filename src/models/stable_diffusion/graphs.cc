@@ -11,13 +11,17 @@ using graph::Numerics;
 using graph::Value;
 
 void build_text_encoder(Graph& graph, const clip::TextEncoder& encoder, const TextConfig& config,
-                        int64_t tokens, int64_t clip_skip) {
+                        int64_t tokens, int64_t clip_skip, bool learned) {
   const Value ids = graph.input("ids", {1, tokens}, Numerics::kF32);
+  std::optional<clip::LearnedInputs> words;
+  if (learned)
+    words = {graph.input("kept", {1, tokens, 1}),
+             graph.input("learned", {1, tokens, config.network.size})};
   if (!config.last_but_one) {
-    graph.output("states", encoder(graph, ids, clip_skip));
+    graph.output("states", encoder(graph, ids, clip_skip, words));
     return;
   }
-  const Value states = encoder.last_but_one(graph, ids);
+  const Value states = encoder.last_but_one(graph, ids, words);
   graph.output("states", states);
   if (config.network.pooled == 0) return;
   const Value end = graph.input("end", {1, tokens});

@@ -8,11 +8,13 @@
 
 namespace safelight::models::stable_diffusion {
 
-/// A run of a text encoder over [1, tokens]. Inputs: ids; where it gives pooled text, `end`, 1 at
-/// the end mark and 0 elsewhere. Outputs: states [1, tokens, C] as TextConfig says, with clip_skip
-/// (1 for none) where they are the last layer's; the pooled text [1, pooled].
+/// A run of a text encoder over [1, tokens]. Inputs: ids; with `learned`, those of LearnedInputs;
+/// where it gives pooled text, `end`, 1 at the end mark and 0 elsewhere. Outputs: states [1,
+/// tokens, C] as TextConfig says, with clip_skip (1 for none) where they are the last layer's; the
+/// pooled text [1, pooled].
 void build_text_encoder(graph::Graph& graph, const clip::TextEncoder& encoder,
-                        const TextConfig& config, int64_t tokens, int64_t clip_skip);
+                        const TextConfig& config, int64_t tokens, int64_t clip_skip,
+                        bool learned = false);
 
 /// What SDXL's UNet is told in one vector. Inputs: pooled text [1, pooled], facts [facts] of the
 /// picture. Output: [1, pooled + facts * kFactSize].
