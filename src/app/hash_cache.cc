@@ -9,6 +9,7 @@
 #include "base/hash.h"
 #include "base/json.h"
 #include "base/log.h"
+#include "base/text.h"
 #include "weights/hashes.h"
 
 namespace safelight::app {
@@ -79,6 +80,14 @@ std::optional<std::string> HashCache::known(const fs::path& model) const {
   if (found->second.size != state->size || found->second.changed != state->changed)
     return std::nullopt;
   return found->second.sha256;
+}
+
+bool HashCache::is_known_as(const fs::path& model, std::string_view beginning) const {
+  const std::string wanted = ascii_lower(beginning);
+  const auto hash = known(model);
+  if (!hash || wanted.empty()) return false;
+  const std::string& autov3 = entries_.find(key_of(model))->second.autov3;
+  return hash->starts_with(wanted) || autov3.starts_with(wanted);
 }
 
 Result<std::string> HashCache::sha256(const fs::path& model) {

@@ -5,6 +5,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include "base/result.h"
 
@@ -27,6 +28,9 @@ class HashCache {
 
   /// The hash as 64 hexadecimal digits if it is remembered and the model has not changed since.
   std::optional<std::string> known(const std::filesystem::path& model) const;
+
+  /// Whether a remembered hash of the model begins so: AutoV3, or SHA-256 (and AutoV2 with it).
+  bool is_known_as(const std::filesystem::path& model, std::string_view beginning) const;
 
   /// The hash, computed and remembered if need be. A folder of diffusers has none: empty. Errors:
   /// those of reading the model; that the cache cannot be written is only logged.

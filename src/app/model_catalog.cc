@@ -278,6 +278,11 @@ Error ModelCatalog::not_found(std::string_view text, ModelKind kind) const {
           fmt::format("there is no {} '{}'; {}", name_of(kind), text, remedy)};
 }
 
+Result<ModelEntry> ModelCatalog::find_listed(std::string_view name, ModelKind kind) const {
+  if (const ModelEntry* entry = find_name(name, kind)) return *entry;
+  return not_found(name, kind);
+}
+
 Result<ModelEntry> ModelCatalog::find(std::string_view name) const {
   const ModelEntry* found = nullptr;
   for (const ModelEntry& entry : entries_) {

@@ -59,6 +59,9 @@ class ModelCatalog {
   /// or the roots when there is none; also when `hashes` knows that the title means another file.
   Result<ModelEntry> find(std::string_view text, ModelKind kind, const HashCache& hashes) const;
 
+  /// The same for a name alone: no path, and no title with a hash.
+  Result<ModelEntry> find_listed(std::string_view name, ModelKind kind) const;
+
   /// The model of any kind that `name` means. Errors: kNotFound; kInvalidArgument when models of
   /// several kinds have the name.
   Result<ModelEntry> find(std::string_view name) const;

@@ -29,6 +29,14 @@ Tensor ids_of(const TokenChunk& chunk, bool zero_padding) {
   return ids;
 }
 
+/// Whether every learned word has vectors for encoder `encoder`.
+bool fits(const TokenChunk& chunk, size_t encoder, int64_t width) {
+  return std::all_of(chunk.learned.begin(), chunk.learned.end(), [&](const auto& each) {
+    const std::vector<Tensor>& vectors = each.word->vectors;
+    return encoder < vectors.size() && vectors[encoder].shape[1] == width;
+  });
+}
+
 /// The inputs for a chunk's learned words (models::clip::LearnedInputs), for encoder `encoder`.
 std::pair<Tensor, Tensor> learned_of(const TokenChunk& chunk, size_t encoder, int64_t width) {
   Tensor kept({1, kTokens, 1}), vectors({1, kTokens, width});
@@ -138,8 +146,11 @@ Result<TextConditioner::Encoded> TextConditioner::run(Encoder& encoder, const To
   const bool pools = encoder.config.network.pooled > 0;
   (*executable)->set_input(0, ids_of(chunk, encoder.config.zero_padding));
   if (learned) {
-    const auto [kept, vectors] = learned_of(chunk, static_cast<size_t>(&encoder - encoders_.data()),
-                                            encoder.config.network.size);
+    const auto place = static_cast<size_t>(&encoder - encoders_.data());
+    const int64_t width = encoder.config.network.size;
+    if (!fits(chunk, place, width))
+      return Error{ErrorCode::kInvalidArgument, "a learned word is for another model"};
+    const auto [kept, vectors] = learned_of(chunk, place, width);
     (*executable)->set_input(1, kept);
     (*executable)->set_input(2, vectors);
   }

@@ -60,7 +60,8 @@ Studio::Studio(StudioOptions options)
             return pipelines::load_model(*engine_,
                                          {file.path, file.sha256, file.parts, file.prediction});
           },
-          0) {}
+          0),
+      network_cache_(options_.find_networks) {}
 
 Result<std::unique_ptr<Studio>> Studio::make(StudioOptions options) {
   std::unique_ptr<Studio> studio(new Studio(std::move(options)));
@@ -165,31 +166,52 @@ Result<CachedModel*> Studio::model(const Request& request, const std::string& sh
   return models_.get(*file);
 }
 
+/// Of each batch; one for all where their prompts are the same.
+Result<std::vector<pipelines::Networks>> Studio::networks(const Request& request,
+                                                          const pipelines::ModelTraits& traits) {
+  std::vector<pipelines::Networks> networks;
+  const bool differ = !request.all_prompts.empty() || !request.all_negative_prompts.empty();
+  for (int64_t batch = 0; batch < (differ ? request.batch_count : 1); ++batch) {
+    auto opened = network_cache_.open(of_picture(request, batch * request.batch_size), traits);
+    if (!opened) return opened.error();
+    networks.push_back(std::move(*opened));
+  }
+  return networks;
+}
+
 Picture Studio::picture(const Request& request, const ModelFile& file,
-                        image::ReleasedImage image) const {
+                        const pipelines::Networks& networks, image::ReleasedImage image) const {
   request::ExtraParameters extra;
   for (const pipelines::PartFile& part : file.parts) {
     if (part.part == pipelines::ModelPart::kVae && !part.sha256.empty())
       extra.emplace_back("VAE hash", part.sha256.substr(0, 10));
   }
+  if (!networks.missing.empty())
+    extra.emplace_back("Networks not found", fmt::format("{}", fmt::join(networks.missing, ", ")));
   if (image.policy() != "off") extra.emplace_back("Guard", image.policy());
   // A seed that does not matter is not told.
   Request told = request;
   if (told.subseed_strength == 0) told.subseed = Request{}.subseed;
+  told.lora_hashes = networks.lora_hashes;
+  told.embedding_hashes = networks.embedding_hashes;
+  told.missing_networks = Request{}.missing_networks;
   std::string text = request::to_infotext(told, file.hash, options_.version, extra);
   return {std::move(image), std::move(told), std::move(text), file};
 }
 
 Result<std::vector<image::UncheckedImage>> Studio::draw(const ModelFile& file,
                                                         const Request& request, int64_t batch,
+                                                        const pipelines::Networks& networks,
                                                         const RunOptions& options) {
   const auto loaded = models_.get(file);
   if (!loaded) return loaded.error();
   CachedModel& model = **loaded;
   if (Status ready = prepare_tiny_decoder(model, request, options); !ready) return ready.error();
+  if (Status set = model.model->set_adapters(networks.adapters); !set) return set.error();
   pipelines::BatchOptions how{.stop = options.stop,
                               .conditionings = &conditionings_,
                               .model_id = file.identity(),
+                              .words = networks.words,
                               .preview = options.preview ? model.preview : nullptr,
                               .tiny_decoder = model.tiny_decoder,
                               .preview_due = options.preview_due};
@@ -207,30 +229,37 @@ Result<std::vector<image::UncheckedImage>> Studio::draw(const ModelFile& file,
       if (!files) return files.error();
       const auto refiner = models_.get(*files);
       if (!refiner) return refiner.error();
+      // LoRAs are for the base; words are taught to each text encoder.
+      if (Status set = (*refiner)->model->set_adapters({}); !set) return set.error();
+      auto taught = network_cache_.open(of_picture(request, batch * request.batch_size),
+                                        (*refiner)->model->traits());
+      if (!taught) return taught.error();
       return pipelines::RefinerModel{.model = (*refiner)->model.get(),
-                                     .model_id = files->identity()};
+                                     .model_id = files->identity(),
+                                     .words = std::move(taught->words)};
     };
   }
   how.deliver_preview = [&](image::UncheckedImage image) {
     // What may not be seen is not shown; the finished picture tells why.
     if (const auto released = guard_.release(std::move(image))) options.preview(*released);
   };
-  return pipelines::text_to_image(*model.model, of_picture(request, batch * request.batch_size),
-                                  request.batch_size, how);
+  const Request drawn = of_picture(request, batch * request.batch_size);
+  return pipelines::text_to_image(*model.model, pipelines::without_tags(drawn), request.batch_size,
+                                  how);
 }
 
 Status Studio::run_batch(const ModelFile& file, const Request& request, int64_t batch,
-                         const RunOptions& options) {
-  auto drawn = draw(file, request, batch, options);
+                         const pipelines::Networks& networks, const RunOptions& options) {
+  auto drawn = draw(file, request, batch, networks, options);
   // Other models give way to the one that is needed now.
   while (!drawn && drawn.error().code == ErrorCode::kOutOfMemory && models_.drop_one())
-    drawn = draw(file, request, batch, options);
+    drawn = draw(file, request, batch, networks, options);
   if (!drawn) return drawn.error();
   for (int64_t i = 0; i < request.batch_size; ++i) {
     auto released = guard_.release(std::move((*drawn)[static_cast<size_t>(i)]));
     if (!released) return released.error();
-    const Status delivered = options.deliver(
-        picture(of_picture(request, batch * request.batch_size + i), file, std::move(*released)));
+    const Status delivered = options.deliver(picture(
+        of_picture(request, batch * request.batch_size + i), file, networks, std::move(*released)));
     if (!delivered) return delivered;
   }
   return {};
@@ -258,10 +287,13 @@ Status Studio::run(const Request& asked, const RunOptions& options) {
     if (!refiner) return refiner.error();
     request.refiner = refiner->name + (refiner->hash.empty() ? "" : " [" + refiner->hash + "]");
   }
+  const auto networks = this->networks(request, model.model->traits());
+  if (!networks) return networks.error();
   if (options.started) options.started(std::chrono::duration<double>(Clock::now() - begin).count());
   Status done;
   for (int64_t batch = 0; batch < request.batch_count && done; ++batch) {
-    done = run_batch(file, request, batch, options);
+    const size_t place = networks->size() == 1 ? 0 : static_cast<size_t>(batch);
+    done = run_batch(file, request, batch, (*networks)[place], options);
     if (!options.early_end) continue;
     options.early_end->batch = false;
     if (done && options.early_end->run) {

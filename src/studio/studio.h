@@ -11,6 +11,7 @@
 #include "guard/guard.h"
 #include "image/guarded.h"
 #include "pipelines/conditioning_cache.h"
+#include "pipelines/networks.h"
 #include "request/request.h"
 #include "studio/model_cache.h"
 
@@ -30,9 +31,10 @@ struct StudioOptions {
   std::string engine = "auto";
   engine::EngineOptions engine_options;
   ModelFinder find_model;
-  PartFinder find_part = {};                 ///< without it models are their own files alone
-  TinyDecoderFinder find_tiny_decoder = {};  ///< without it there are none
-  std::string version;                       ///< of the program, for metadata
+  PartFinder find_part = {};                    ///< without it models are their own files alone
+  TinyDecoderFinder find_tiny_decoder = {};     ///< without it there are none
+  pipelines::NetworkFinder find_networks = {};  ///< functions may be empty: then there are none
+  std::string version;                          ///< of the program, for metadata
   uint64_t memory_budget = 0;  ///< bytes of loaded models; 0: half of what the engine may use
 };
 
@@ -119,20 +121,24 @@ class Studio {
   /// the request is to be decoded with it; those of its file.
   Status prepare_tiny_decoder(CachedModel& model, const request::Request& request,
                               const RunOptions& options);
+  Result<std::vector<pipelines::Networks>> networks(const request::Request& request,
+                                                    const pipelines::ModelTraits& traits);
   Status run_batch(const ModelFile& file, const request::Request& request, int64_t batch,
-                   const RunOptions& options);
+                   const pipelines::Networks& networks, const RunOptions& options);
   /// The model of the files draws; loaded again where it had to make room meanwhile.
   Result<std::vector<image::UncheckedImage>> draw(const ModelFile& file,
                                                   const request::Request& request, int64_t batch,
+                                                  const pipelines::Networks& networks,
                                                   const RunOptions& options);
   Picture picture(const request::Request& request, const ModelFile& file,
-                  image::ReleasedImage image) const;
+                  const pipelines::Networks& networks, image::ReleasedImage image) const;
 
   StudioOptions options_;
   std::unique_ptr<engine::Engine> engine_;
   guard::Guard guard_;
   ModelCache models_;
   pipelines::ConditioningCache conditionings_;
+  pipelines::NetworkCache network_cache_;
 };
 
 }  // namespace safelight::studio

@@ -15,6 +15,7 @@
 #include "app/engine_settings.h"
 #include "app/library.h"
 #include "app/model_parts.h"
+#include "app/network_files.h"
 #include "app/output.h"
 #include "app/paths.h"
 #include "app/progress.h"
@@ -209,6 +210,7 @@ Status run(const Options& options) {
                                             .find_model = find_model,
                                             .find_part = find_part_of,
                                             .find_tiny_decoder = find_tiny,
+                                            .find_networks = network_finder(*library),
                                             .version = program});
   if (!studio) return studio.error();
   Progress progress(stderr, options.quiet ? Progress::Style::kQuiet : style_of(stderr));

@@ -1,11 +1,13 @@
 #include "worker/worker.h"
 
+#include <chrono>
 #include <memory>
 
 #include "app/broker_worker.h"
 #include "app/engine_settings.h"
 #include "app/library.h"
 #include "app/model_parts.h"
+#include "app/network_files.h"
 #include "app/verbs/verbs.h"
 #include "app/version.h"
 #include "base/hash.h"
@@ -19,7 +21,7 @@ struct Options {
   int channel = -1;
 };
 
-/// Finds checkpoints for as long as a worker lives: models may come and go meanwhile.
+/// Finds models for as long as a worker lives: they may come and go meanwhile.
 class ModelSource {
  public:
   ModelSource(Library library, std::vector<std::string> models_dirs)
@@ -42,7 +44,7 @@ class ModelSource {
     Result<ModelEntry> entry = library_.checkpoint(name);
     std::error_code ignored;
     if (!entry || !std::filesystem::exists(entry->path, ignored)) {
-      if (auto again = open_library(models_dirs_)) library_ = std::move(*again);
+      look_again();
       entry = library_.checkpoint(name);
     }
     if (!entry) return entry.error();
@@ -54,9 +56,33 @@ class ModelSource {
     return studio::ModelFile{entry->path, entry->name, short_hash(*hash), *hash};
   }
 
+  Result<pipelines::NetworkFile> lora(const std::string& name, const std::string& hash) {
+    auto file = find_lora(library_, name, hash);
+    std::error_code ignored;
+    if (file && std::filesystem::exists(file->path, ignored)) return file;
+    look_again();
+    return find_lora(library_, name, hash);
+  }
+
+  std::vector<pipelines::NetworkFile> embeddings(
+      const std::function<bool(const std::string&)>& is_wanted) {
+    // Only looking tells that there is a new one: nobody names them as such.
+    constexpr std::chrono::seconds kOldest(2);
+    if (Clock::now() - looked_ > kOldest) look_again();
+    return find_embeddings(library_, is_wanted);
+  }
+
  private:
+  using Clock = std::chrono::steady_clock;
+
+  void look_again() {
+    if (auto again = open_library(models_dirs_)) library_ = std::move(*again);
+    looked_ = Clock::now();
+  }
+
   Library library_;
   std::vector<std::string> models_dirs_;
+  Clock::time_point looked_ = Clock::now();
 };
 
 Status run(const Options& options) {
@@ -82,6 +108,13 @@ Status run(const Options& options) {
                         pipelines::ModelPart part, const std::string& name,
                         const studio::ModelFile& model) { return models->part(part, name, model); },
        .find_tiny_decoder = [models](std::string_view name) { return models->tiny_decoder(name); },
+       .find_networks = {.lora = [models](
+                                     const std::string& name,
+                                     const std::string& hash) { return models->lora(name, hash); },
+                         .embeddings =
+                             [models](const auto& is_wanted) {
+                               return models->embeddings(is_wanted);
+                             }},
        .version = "Safelight " + version()});
 }
 

@@ -21,7 +21,8 @@ class LearnedWordsGolden : public ::testing::Test {
     if (!model_) {
       const auto path =
           testing::RandomCheckpoint(name, group).write(folder_.path(), testing::Dialect::kOriginal);
-      engine_ = std::move(*engine::make_engine("cpu", {.threads = 2}));
+      engine_ = std::move(
+          *engine::make_engine("cpu", {.precision = engine::Precision::kF32, .threads = 2}));
       auto model = pipelines::load_model(*engine_, path);
       ASSERT_TRUE(model.ok()) << model.error().message;
       model_ = std::move(*model);
