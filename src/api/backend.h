@@ -3,7 +3,9 @@
 #include <boost/json/object.hpp>
 #include <filesystem>
 #include <functional>
+#include <map>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -25,6 +27,22 @@ struct ModelInfo {
 
   /// "name.safetensors [0123456789]" as SD WebUI shows it; without a hash the file's name.
   std::string title() const;
+};
+
+/// A LoRA, as lists show it.
+struct LoraInfo {
+  ModelInfo file;
+  std::string alias;  ///< what its training called it, else the file's name
+  std::map<std::string, std::string, std::less<>> metadata;
+};
+
+/// A textual inversion, as lists show it.
+struct EmbeddingInfo {
+  ModelInfo file;
+  int64_t vectors = 0, width = 0;  ///< 0 where the file cannot be read
+  std::optional<int64_t> step;     ///< of its training
+  std::string checkpoint;          ///< that it was trained on, where told
+  bool fits = false;               ///< the model that was asked about
 };
 
 struct SamplerInfo {
@@ -52,6 +70,10 @@ class Catalog {
  public:
   virtual ~Catalog() = default;
   virtual std::vector<ModelInfo> models(const std::string& kind) = 0;
+  /// All LoRAs. Reads the heads of their files.
+  virtual std::vector<LoraInfo> loras() = 0;
+  /// All textual inversions, and which the model takes. Reads their files.
+  virtual std::vector<EmbeddingInfo> embeddings(const std::string& model) = 0;
   /// The checkpoint that the name, title or short hash means, empty for the default. Errors:
   /// kNotFound naming the nearest.
   virtual Result<ModelInfo> find(const std::string& name) = 0;

@@ -129,6 +129,9 @@ std::optional<FieldError> check_value(const BodyField& field, const json::value&
     case Type::kObject:
       if (value.is_object()) return {};
       return wrong(field, path, shown(json::serialize(value)), "a JSON object is needed");
+    case Type::kList:
+      if (value.is_array()) return {};
+      return wrong(field, path, shown(json::serialize(value)), "a JSON list is needed");
     case Type::kWhole:
     case Type::kNumber:
       if (value.is_number()) return check_number(field, value, path);
@@ -177,6 +180,9 @@ json::object schema_of(const BodyField& field) {
       break;
     case Type::kObject:
       schema["type"] = "object";
+      break;
+    case Type::kList:
+      schema["type"] = "array";
       break;
     case Type::kWhole:
     case Type::kNumber:

@@ -22,7 +22,7 @@ struct FieldError {
 
 /// A member of a body that is no field of a Request: checks and documentation are made from this.
 struct BodyField {
-  enum class Type { kText, kWhole, kNumber, kFlag, kObject };
+  enum class Type { kText, kWhole, kNumber, kFlag, kObject, kList };
   std::string_view key;
   Type type = Type::kText;
   double minimum = 0, maximum = 0;  ///< of numbers; of texts the most bytes is `maximum`

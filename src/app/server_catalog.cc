@@ -6,12 +6,15 @@
 #include <algorithm>
 
 #include "app/model_parts.h"
+#include "app/network_files.h"
 #include "app/prompt_count.h"
 #include "base/log.h"
 #include "base/random.h"
 #include "diffusion/sampler.h"
 #include "text/styles.h"
 #include "text/wildcard_files.h"
+#include "weights/embedding.h"
+#include "weights/inspect.h"
 
 namespace safelight::app {
 namespace {
@@ -185,10 +188,60 @@ Result<request::Request> ServerCatalog::resolve(const request::Request& asked,
     request.refiner = refiner->name;
   }
   if (Status good = check(request); !good) return good.error();
+  if (unknown == api::UnknownNames::kIgnore) request.missing_networks = "skip";
+  if (Status done = resolve_networks(request); !done) return done.error();
   auto hash = sha256(model);
   if (!hash) return hash.error();
   model.sha256 = std::move(*hash);
   return request;
+}
+
+/// Files may be hashed for it, so it works on a copy of the library.
+Status ServerCatalog::resolve_networks(request::Request& request) {
+  if (request.prompt.find('<') == std::string::npos && request.all_prompts.empty()) {
+    request.lora_hashes.clear();
+    return {};
+  }
+  const std::lock_guard one_at_a_time(hashing_);
+  Library library = [&] {
+    const std::lock_guard lock(mutex_);
+    return library_;
+  }();
+  const Status done = resolve_loras(library, request);
+  const std::lock_guard lock(mutex_);
+  library_.hashes = std::move(library.hashes);
+  return done;
+}
+
+std::vector<api::LoraInfo> ServerCatalog::loras() {
+  std::vector<api::LoraInfo> loras;
+  for (api::ModelInfo& file : models(std::string(name_of(ModelKind::kLora)))) {
+    api::LoraInfo lora{.file = std::move(file), .alias = {}, .metadata = {}};
+    if (const auto report = weights::inspect(lora.file.path))
+      lora.metadata.insert(report->metadata.begin(), report->metadata.end());
+    const auto named = lora.metadata.find("ss_output_name");
+    lora.alias = named == lora.metadata.end() ? lora.file.name : named->second;
+    loras.push_back(std::move(lora));
+  }
+  return loras;
+}
+
+std::vector<api::EmbeddingInfo> ServerCatalog::embeddings(const std::string& model) {
+  const auto checkpoint = find(model);
+  const int64_t width = checkpoint ? weights::text_width(checkpoint->path) : 0;
+  std::vector<api::EmbeddingInfo> embeddings;
+  for (api::ModelInfo& file : models(std::string(name_of(ModelKind::kEmbedding)))) {
+    api::EmbeddingInfo info{.file = std::move(file)};
+    if (const auto embedding = weights::open_embedding(info.file.path)) {
+      info.vectors = embedding->count();
+      info.width = embedding->width();
+      info.step = embedding->step;
+      info.checkpoint = embedding->checkpoint;
+      info.fits = width == 0 || width == info.width;
+    }
+    embeddings.push_back(std::move(info));
+  }
+  return embeddings;
 }
 
 std::vector<api::StyleInfo> ServerCatalog::styles() {

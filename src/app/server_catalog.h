@@ -19,6 +19,8 @@ class ServerCatalog : public api::Catalog {
   ServerCatalog(Library library, std::vector<std::string> models_dirs, std::string default_model);
 
   std::vector<api::ModelInfo> models(const std::string& kind) override;
+  std::vector<api::LoraInfo> loras() override;
+  std::vector<api::EmbeddingInfo> embeddings(const std::string& model) override;
   Result<api::ModelInfo> find(const std::string& name) override;
   Result<std::string> sha256(const api::ModelInfo& model) override;
   void refresh() override;
@@ -38,6 +40,7 @@ class ServerCatalog : public api::Catalog {
   Result<pipelines::CheckpointFacts> facts(const api::ModelInfo& model);
   /// Finds the other files that the request names. Errors: kNotFound.
   Status check_parts(const request::Request& request);
+  Status resolve_networks(request::Request& request);
 
   std::mutex mutex_;  ///< guards what follows
   Library library_;

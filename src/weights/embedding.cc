@@ -172,6 +172,17 @@ Result<Embedding> open_embedding(const std::filesystem::path& path) {
   return embedding;
 }
 
+int64_t text_width(const std::filesystem::path& checkpoint) {
+  const auto index = open_weights(checkpoint);
+  if (!index) return 0;
+  int64_t sum = 0;
+  for (const auto& [name, tensor] : *index) {
+    if (name.ends_with("token_embedding.weight") && tensor.shape.size() == 2)
+      sum += tensor.shape[1];
+  }
+  return sum;
+}
+
 Result<std::vector<Tensor>> vectors_for(const Embedding& embedding,
                                         const std::vector<int64_t>& widths) {
   const auto of = [&](std::string_view part) {

@@ -51,4 +51,8 @@ Result<Embedding> open_embedding(const std::filesystem::path& path);
 Result<std::vector<Tensor>> vectors_for(const Embedding& embedding,
                                         const std::vector<int64_t>& widths);
 
+/// The width of the tokens of a checkpoint's text encoders together, as Embedding::width() counts;
+/// 0 where the file has none or cannot be read. Reads its head alone.
+int64_t text_width(const std::filesystem::path& checkpoint);
+
 }  // namespace safelight::weights

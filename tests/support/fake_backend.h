@@ -29,6 +29,19 @@ class FakeCatalog final : public api::Catalog {
   std::vector<api::ModelInfo> models(const std::string& kind) override {
     return kind == "checkpoint" ? known : std::vector<api::ModelInfo>();
   }
+  std::vector<api::LoraInfo> loras() override {
+    return {{.file = {.name = "detail", .kind = "lora", .path = "/models/Lora/detail.safetensors"},
+             .alias = "Add Detail",
+             .metadata = {{"ss_output_name", "Add Detail"}}}};
+  }
+  std::vector<api::EmbeddingInfo> embeddings(const std::string&) override {
+    return {{.file = {.name = "easynegative", .kind = "embedding"},
+             .vectors = 8,
+             .width = 768,
+             .step = 500,
+             .fits = true},
+            {.file = {.name = "xl", .kind = "embedding"}, .vectors = 2, .width = 2048}};
+  }
   Result<api::ModelInfo> find(const std::string& name) override {
     for (const api::ModelInfo& model : known) {
       if (name.empty() || name == model.name || name == model.title()) return model;

@@ -10,6 +10,8 @@ constexpr std::array kSubmitParameters = {
     ParameterDoc{"Idempotency-Key", "header", "string",
                  "the same key of the same caller is the same job, however often it is sent"},
     ParameterDoc{"traceparent", "header", "string", "W3C trace context, kept with the job"}};
+constexpr std::array kModelParameters = {
+    ParameterDoc{"kind", "query", "string", "checkpoint (if left out), vae, lora, embedding, ..."}};
 constexpr std::array kListParameters = {
     ParameterDoc{"state", "query", "string", "states separated by commas; all if left out"},
     ParameterDoc{"limit", "query", "integer", "at most so many, 1 to 500; 50 if left out"},
@@ -52,7 +54,7 @@ constexpr std::array kOperations = {
                  "{\"unsubscribe\": ...}. Each message received is an Event.", {}, "", 101, "application/json", "Event", "404"},
     OperationDoc{"getQueue", "server", "What runs and what waits", "Counts of all; jobs of the caller.",
                  kQueueParameters, "", 200, "application/json", "Queue", ""},
-    OperationDoc{"listModels", "models", "Checkpoints", "", {}, "", 200, "application/json", "ModelList", ""},
+    OperationDoc{"listModels", "models", "Checkpoints, or models of another kind", "", kModelParameters, "", 200, "application/json", "ModelList", ""},
     OperationDoc{"loadModel", "models", "Load a model now", "", {}, "ModelName", 200, "application/json", "Done", "404 507"},
     OperationDoc{"unloadModel", "models", "Drop a model, or all, from memory",
                  "Without a name all are dropped, with the worker process.", {}, "ModelName", 200, "application/json", "Done", "404"},

@@ -6,6 +6,8 @@
 #include <boost/json/array.hpp>
 #include <set>
 
+#include "request/lora_list.h"
+
 namespace safelight::api::native {
 namespace {
 
@@ -26,6 +28,9 @@ constexpr std::array kDeliveryFields = {
 };
 constexpr std::array kJobFields = {
     BodyField{"delivery", Type::kObject, 0, 0, "", "", "how the pictures are kept"},
+    BodyField{"loras", Type::kList, 0, 0, "", "",
+              "LoRAs, as tags at the prompt's end would ask for them: [{\"name\": \"x\", \"weight\": 0.8}], or "
+              "\"unet\" and \"text_encoder\" for \"weight\""},
     BodyField{"priority", Type::kWhole, -100, 100, "", "0",
               "higher first among the jobs of one owner; above 0 for admins"},
     BodyField{"deadline", Type::kNumber, 0, kMonth, "", "0",
@@ -53,6 +58,11 @@ class Reader {
       if (auto wrong = set_checked(submission.request, *field, key, value, path)) return wrong;
     }
     if (auto wrong = check_members(job, kJobFields, path, true)) return wrong;
+    if (const json::value* loras = job.if_contains("loras")) {
+      const auto tags = request::tags_of_loras(*loras);
+      if (!tags) return FieldError{tags.error(), path + "loras", {}};
+      submission.request.prompt += *tags;
+    }
     if (const Status good = request::validate(submission.request); !good) {
       // Each field alone is good, so it is how they stand to each other.
       return FieldError{{good.error().code, path + good.error().message}, path, {}};

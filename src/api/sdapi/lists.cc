@@ -175,6 +175,54 @@ json::array unets(Catalog& catalog) {
   return list;
 }
 
+json::array loras(Catalog& catalog) {
+  json::array list;
+  for (const LoraInfo& lora : catalog.loras()) {
+    json::object metadata;
+    for (const auto& [key, value] : lora.metadata) metadata[key] = value;
+    list.push_back(json::object{{"name", lora.file.name},
+                                {"alias", lora.alias},
+                                {"path", lora.file.path.string()},
+                                {"metadata", std::move(metadata)}});
+  }
+  return list;
+}
+
+json::object embeddings(Catalog& catalog, const std::string& model) {
+  json::object loaded, skipped;
+  for (const EmbeddingInfo& embedding : catalog.embeddings(model)) {
+    json::object entry{
+        {"step", embedding.step ? json::value(*embedding.step) : json::value()},
+        {"sd_checkpoint", nullptr},
+        {"sd_checkpoint_name",
+         embedding.checkpoint.empty() ? json::value() : json::value(embedding.checkpoint)},
+        {"shape", embedding.width},
+        {"vectors", embedding.vectors}};
+    (embedding.fits ? loaded : skipped)[embedding.file.name] = std::move(entry);
+  }
+  return {{"loaded", std::move(loaded)}, {"skipped", std::move(skipped)}};
+}
+
+json::array extra_networks(Catalog& catalog) {
+  struct Page {
+    const char *kind, *type;
+  };
+  json::array list;
+  for (const Page& page : {Page{"checkpoint", "model"}, Page{"lora", "lora"},
+                           Page{"embedding", "embedding"}, Page{"vae", "vae"}}) {
+    for (const ModelInfo& model : catalog.models(page.kind)) {
+      list.push_back(json::object{{"name", model.name},
+                                  {"type", page.type},
+                                  {"title", model.title()},
+                                  {"fullname", model.path.filename().string()},
+                                  {"filename", model.path.string()},
+                                  {"hash", model.sha256},
+                                  {"preview", nullptr}});
+    }
+  }
+  return list;
+}
+
 json::object options(const Options& options, Catalog& catalog) {
   json::object values = options.values();
   // Without any model the names stay empty.

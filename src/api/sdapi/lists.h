@@ -22,6 +22,13 @@ boost::json::array sd_vaes(Catalog& catalog);
 /// Those of UNets, as SD.Next's GET unets.
 boost::json::array unets(Catalog& catalog);
 
+/// "loras" as SD WebUI lists them.
+boost::json::array loras(Catalog& catalog);
+/// "embeddings": those that the model takes are "loaded", the others "skipped".
+boost::json::object embeddings(Catalog& catalog, const std::string& model);
+/// SD.Next's "extra-networks": checkpoints, LoRAs, embeddings and VAEs.
+boost::json::array extra_networks(Catalog& catalog);
+
 /// What is set as "options"; the checkpoint by its title, also where none was chosen.
 boost::json::object options(const Options& options, Catalog& catalog);
 /// Types, labels, sections and defaults of all options.

@@ -17,6 +17,7 @@
 #include "app/signals.h"
 #include "base/text.h"
 #include "weights/adapter_report.h"
+#include "weights/embedding.h"
 #include "weights/inspect.h"
 #include "weights/open_weights.h"
 
@@ -73,6 +74,32 @@ std::optional<weights::AdapterReport> adapter_in(const weights::FileReport& repo
   return index ? std::optional(weights::report_adapter(*index)) : std::nullopt;
 }
 
+/// What a textual inversion is, if this is one.
+std::optional<weights::Embedding> embedding_in(const weights::FileReport& report,
+                                               const fs::path& path) {
+  if (report.kind != weights::FileKind::kEmbedding) return std::nullopt;
+  auto embedding = weights::open_embedding(path);
+  return embedding ? std::optional(std::move(*embedding)) : std::nullopt;
+}
+
+std::string embedding_text(const weights::Embedding& embedding) {
+  const auto line = [](std::string_view key, const std::string& value) {
+    return value.empty() ? "" : fmt::format("{:<12}{}\n", key, value);
+  };
+  return line("vectors", fmt::format("{} of {} numbers", embedding.count(), embedding.width())) +
+         line("called", embedding.name) +
+         line("step", embedding.step ? fmt::format("{}", *embedding.step) : "") +
+         line("trained on", embedding.checkpoint);
+}
+
+json::object embedding_json(const weights::Embedding& embedding) {
+  json::object object{{"vectors", embedding.count()}, {"width", embedding.width()}};
+  if (!embedding.name.empty()) object["name"] = embedding.name;
+  if (embedding.step) object["step"] = *embedding.step;
+  if (!embedding.checkpoint.empty()) object["checkpoint"] = embedding.checkpoint;
+  return object;
+}
+
 struct InfoFlags {
   std::string name;
   bool json = false;
@@ -88,13 +115,16 @@ Status run_info(const InfoFlags& flags, const std::vector<std::string>& models_d
   const Result<ModelHashes> hashes = library->hashes.all(entry->path);
   if (!hashes) return hashes.error();
   const auto adapter = adapter_in(*report, entry->path);
+  const auto embedding = embedding_in(*report, entry->path);
   if (!flags.json) {
     return print_out(fmt::format("{:<12}{}\n", "name", entry->name) + weights::to_text(*report) +
-                     (adapter ? weights::to_text(*adapter) : "") + hashes_text(*hashes));
+                     (adapter ? weights::to_text(*adapter) : "") +
+                     (embedding ? embedding_text(*embedding) : "") + hashes_text(*hashes));
   }
   json::object object = weights::to_json(*report);
   object["name"] = entry->name;
   if (adapter) object["adapter"] = weights::to_json(*adapter);
+  if (embedding) object["embedding"] = embedding_json(*embedding);
   object["hashes"] = hashes_json(*hashes);
   return print_out(json::serialize(object) + "\n");
 }

@@ -5,9 +5,11 @@
 #include <boost/json/object.hpp>
 #include <boost/json/serialize.hpp>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "app/library.h"
+#include "app/model_files.h"
 #include "app/verbs/model_files.h"
 #include "app/verbs/verbs.h"
 #include "base/hash.h"
@@ -20,6 +22,7 @@ namespace json = boost::json;
 
 struct Options {
   std::vector<std::string> models_dirs;
+  std::string kind;  ///< empty for all
   bool json = false;
 };
 
@@ -71,8 +74,12 @@ Status run(const Options& options) {
   const Result<Library> library = open_library(options.models_dirs);
   if (!library) return library.error();
   std::vector<Row> rows;
-  for (const ModelEntry& entry : library->catalog.entries())
-    rows.push_back(make_row(entry, library->hashes));
+  const std::optional<ModelKind> kind = find_kind(options.kind);
+  if (!options.kind.empty() && !kind)
+    return Error{ErrorCode::kInvalidArgument, fmt::format("there is no kind '{}'", options.kind)};
+  for (const ModelEntry& entry : library->catalog.entries()) {
+    if (!kind || entry.kind == *kind) rows.push_back(make_row(entry, library->hashes));
+  }
   if (options.json) return print_out(json::serialize(to_json(rows)) + "\n");
   if (!rows.empty()) return print_out(to_text(rows));
   return print_out(
@@ -94,7 +101,11 @@ Verb add_models(CLI::App& root) {
       ->type_name("DIR")
       ->allow_extra_args(false);
   // `safelight models list` says the same.
-  command->add_subcommand("list", "List the models (the default)")->fallthrough();
+  CLI::App* list = command->add_subcommand("list", "List the models (the default)")->fallthrough();
+  list->add_option("--kind", options->kind,
+                   "Only checkpoint, vae, lora, embedding, controlnet, upscaler, denoiser or "
+                   "text-encoder")
+      ->type_name("KIND");
   const std::vector<Verb> others = add_model_files(*command, {options, &options->models_dirs});
   return {command, [options, others] {
             for (const Verb& verb : others) {

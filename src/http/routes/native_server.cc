@@ -26,14 +26,16 @@ Awaitable<Reply> get_queue(Exchange& exchange, api::Backend& backend) {
   co_return co_await exchange.blocking(work);
 }
 
-Reply models_reply(api::Backend& backend, const api::Principal& who) {
+Reply models_reply(api::Backend& backend, const api::Principal& who,
+                   const std::string& kind = "checkpoint") {
   return json_reply(
-      json::object{{"models", native::models_json(backend.catalog.models("checkpoint"),
+      json::object{{"models", native::models_json(backend.catalog.models(kind),
                                                   backend.workers.status(), who.is_admin())}});
 }
 
 Awaitable<Reply> list_models(Exchange& exchange, api::Backend& backend) {
-  const auto work = [&] { return models_reply(backend, exchange.principal()); };
+  const std::string kind = exchange.query("kind").value_or("checkpoint");
+  const auto work = [&] { return models_reply(backend, exchange.principal(), kind); };
   co_return co_await exchange.blocking(work);
 }
 

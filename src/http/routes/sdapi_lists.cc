@@ -20,11 +20,8 @@ struct EmptyList {
 
 constexpr std::array kEmptyLists = {
     EmptyList{"/sdapi/v1/sd-modules", "[]"},
-    EmptyList{"/sdapi/v1/loras", "[]"},
     EmptyList{"/sdapi/v1/lora", "[]"},
     EmptyList{"/sdapi/v1/loaded-loras", "[]"},
-    EmptyList{"/sdapi/v1/extra-networks", "[]"},
-    EmptyList{"/sdapi/v1/embeddings", R"({"loaded":{},"skipped":{}})"},
     EmptyList{"/sdapi/v1/hypernetworks", "[]"},
     EmptyList{"/sdapi/v1/face-restorers", "[]"},
     EmptyList{"/sdapi/v1/realesrgan-models", "[]"},
@@ -77,6 +74,15 @@ void add_sdapi_lists(Router& router, api::Backend& backend) {
              }));
   router.get("/sdapi/v1/unets", look("sdapi_unets"),
              sdapi_blocking([&](Exchange&) { return json::value(sdapi::unets(backend.catalog)); }));
+  router.get("/sdapi/v1/loras", look("sdapi_loras"),
+             sdapi_blocking([&](Exchange&) { return json::value(sdapi::loras(backend.catalog)); }));
+  router.get("/sdapi/v1/embeddings", look("sdapi_embeddings"), sdapi_blocking([&](Exchange&) {
+               return json::value(
+                   sdapi::embeddings(backend.catalog, backend.options.text("sd_model_checkpoint")));
+             }));
+  router.get("/sdapi/v1/extra-networks", look("sdapi_extra_networks"),
+             sdapi_blocking(
+                 [&](Exchange&) { return json::value(sdapi::extra_networks(backend.catalog)); }));
   router.get("/sdapi/v1/upscalers", look("sdapi_upscalers"),
              sdapi_at_once([](Exchange&) { return json::value(sdapi::upscalers()); }));
   for (const EmptyList& list : kEmptyLists) {

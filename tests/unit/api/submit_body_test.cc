@@ -50,6 +50,14 @@ TEST(SubmitBody, ReadsARequestWithWhatBelongsToItsJob) {
   EXPECT_EQ(job.source, "native");
 }
 
+TEST(SubmitBody, TakesAListOfLoras) {
+  const SubmitBody body = read(R"({"prompt": "x", "loras": [{"name": "y", "weight": 0.5}]})");
+  EXPECT_EQ(body.submissions.at(0).request.prompt, "x<lora:y:0.5>");
+  EXPECT_TRUE(body.warnings.empty());
+  EXPECT_EQ(refused(R"({"loras": 3})").field, "loras");
+  EXPECT_EQ(refused(R"({"loras": [{"nmae": "y"}]})").field, "loras");
+}
+
 TEST(SubmitBody, NullIsTheDefault) {
   const SubmitBody body =
       read(R"({"prompt": "x", "steps": null, "delivery": null, "priority": null})");

@@ -81,6 +81,20 @@ TEST_F(SdapiRoutes, InterruptAndSkipAreForTheOwnJobs) {
   EXPECT_EQ(fake_.store->find(bens)->cancel, jobs::CancelMode::kInterrupt);
 }
 
+TEST_F(SdapiRoutes, NetworksAreListed) {
+  const json::value loras = parsed(get("/sdapi/v1/loras", kAnn));
+  EXPECT_EQ(loras, json::parse(R"([{"name":"detail","alias":"Add Detail",
+    "path":"/models/Lora/detail.safetensors","metadata":{"ss_output_name":"Add Detail"}}])"));
+  const json::value embeddings = parsed(get("/sdapi/v1/embeddings", kAnn));
+  EXPECT_EQ(embeddings, json::parse(R"({"loaded":{"easynegative":{"step":500,"sd_checkpoint":null,
+    "sd_checkpoint_name":null,"shape":768,"vectors":8}},"skipped":{"xl":{"step":null,
+    "sd_checkpoint":null,"sd_checkpoint_name":null,"shape":2048,"vectors":2}}})"));
+  EXPECT_EQ(parsed(get("/sdapi/v1/sd-vae", kAnn)), json::array());
+  const json::value all = parsed(get("/sdapi/v1/extra-networks", kAnn));
+  ASSERT_FALSE(all.as_array().empty());
+  EXPECT_EQ(all.at(0).at("type"), "model");
+}
+
 TEST_F(SdapiRoutes, TasksByTheClientsName) {
   const std::string id = queue(kAnn, R"({"force_task_id":"task-1"})");
   const std::string body = R"({"id_task":"task-1"})";
