@@ -29,6 +29,7 @@ constexpr Rename kKeys[] = {
     {"CFG end", "Guidance end"},
     {"Variation strength", "Variation seed strength"},
     {"Sampler eta delta", "ENSD"},
+    {"TE", "Text encoder"},
     {"ToMe", "Token merging ratio"},
     {"LoRA hashes", "Lora hashes"},
     {"CFG true", "PAG scale"},
@@ -154,6 +155,10 @@ class Translator {
     // Its other parsers read another language.
     for (const std::string_view parser : {"fixed", "a1111", "native"}) {
       if (is("Parser", parser)) rename("Parser", "Prompt syntax");
+    }
+    if (is("VAE", "TAESD")) {
+      rename("VAE", "VAE Decoder");
+      set_value("VAE Decoder", "taesd");
     }
     const std::string* networks = find("LoRA networks");
     const std::string* hashes = find("Lora hashes");
