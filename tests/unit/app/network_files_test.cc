@@ -12,8 +12,8 @@ namespace {
 class NetworkFilesTest : public ::testing::Test {
  protected:
   void SetUp() override {
-    std::filesystem::create_directories(folder_ / "Lora/sub");
-    std::filesystem::create_directories(folder_ / "embeddings/negative");
+    std::filesystem::create_directories(folder_.path() / "Lora/sub");
+    std::filesystem::create_directories(folder_.path() / "embeddings/negative");
     write("Lora/detail.safetensors", "lora_unet_x.lora_down.weight", {});
     write("Lora/sub/style_v2.safetensors", "lora_unet_y.lora_down.weight",
           {{"ss_output_name", "My Style"}});
@@ -24,8 +24,8 @@ class NetworkFilesTest : public ::testing::Test {
   void write(const std::string& name, const std::string& tensor,
              const weights::TensorIndex::Metadata& metadata) {
     weights::TensorIndex::Map tensors;
-    tensors.emplace(tensor, weights::view_of(testing::random_tensor({2, 8})));
-    ASSERT_TRUE(weights::write_safetensors(folder_ / name, tensors, metadata).ok());
+    tensors.emplace(tensor, weights::view_of(testing::random_tensor({2, 8}, 1)));
+    ASSERT_TRUE(weights::write_safetensors(folder_.path() / name, tensors, metadata).ok());
   }
   std::string found(const std::string& name, const std::string& hash = "") {
     const auto file = find_lora(library_, name, hash);
@@ -33,7 +33,7 @@ class NetworkFilesTest : public ::testing::Test {
   }
 
   test::TemporaryFolder folder_;
-  Library library_{{}, {}, {}, HashCache(folder_ / "hashes.json")};
+  Library library_{{}, {}, {}, HashCache(folder_.path() / "hashes.json")};
 };
 
 TEST_F(NetworkFilesTest, LorasAreFoundByNameAliasAndHash) {
@@ -42,7 +42,7 @@ TEST_F(NetworkFilesTest, LorasAreFoundByNameAliasAndHash) {
   EXPECT_EQ(found("style_v2"), "style_v2.safetensors");
   EXPECT_EQ(found("My Style"), "style_v2.safetensors");
   // The hash is what SD WebUI tells of LoRAs: AutoV3.
-  const auto hashes = library_.hashes.all(folder_ / "Lora/detail.safetensors");
+  const auto hashes = library_.hashes.all(folder_.path() / "Lora/detail.safetensors");
   ASSERT_TRUE(hashes.ok());
   const auto file = find_lora(library_, "detail", "");
   ASSERT_TRUE(file.ok());
@@ -54,7 +54,7 @@ TEST_F(NetworkFilesTest, LorasAreFoundByNameAliasAndHash) {
 TEST_F(NetworkFilesTest, WhatIsNotThereNamesTheNearest) {
   EXPECT_EQ(found("detial"), "there is no lora 'detial'; did you mean 'detail'?");
   // A name is no path.
-  EXPECT_NE(found((folder_ / "Lora/detail.safetensors").string()), "detail.safetensors");
+  EXPECT_NE(found((folder_.path() / "Lora/detail.safetensors").string()), "detail.safetensors");
   EXPECT_NE(found("renamed", "ffffffffffff"), "detail.safetensors");
 }
 

@@ -18,7 +18,7 @@ void write(const std::filesystem::path& path,
            const std::map<std::string, std::vector<int64_t>>& shapes) {
   weights::TensorIndex::Map tensors;
   for (const auto& [name, shape] : shapes)
-    tensors.emplace(name, weights::view_of(testing::random_tensor(shape)));
+    tensors.emplace(name, weights::view_of(testing::random_tensor(shape, 1)));
   ASSERT_TRUE(weights::write_safetensors(path, tensors).ok());
 }
 
@@ -26,10 +26,10 @@ class NetworksTest : public ::testing::Test {
  protected:
   void SetUp() override {
     const std::string layer = "lora_unet_middle_block_1_transformer_blocks_0_attn2_to_k.";
-    write(folder_ / "detail.safetensors",
+    write(folder_.path() / "detail.safetensors",
           {{layer + "lora_down.weight", {4, 128}}, {layer + "lora_up.weight", {192, 4}}});
-    write(folder_ / "learned.safetensors", {{"emb_params", {2, 128}}});
-    write(folder_ / "other.safetensors", {{"clip_l", {2, 768}}, {"clip_g", {2, 1280}}});
+    write(folder_.path() / "learned.safetensors", {{"emb_params", {2, 128}}});
+    write(folder_.path() / "other.safetensors", {{"clip_l", {2, 768}}, {"clip_g", {2, 1280}}});
     studio_ = std::move(*Studio::make(
         {.engine_options = {.precision = engine::Precision::kF32, .threads = 2},
          .find_model = shipped,
@@ -45,14 +45,14 @@ class NetworksTest : public ::testing::Test {
   }
   Result<NetworkFile> lora(const std::string& name) const {
     if (name != "detail") return Error{ErrorCode::kNotFound, "there is no lora '" + name + "'"};
-    return NetworkFile{folder_ / "detail.safetensors", name, "0123456789ab"};
+    return NetworkFile{folder_.path() / "detail.safetensors", name, "0123456789ab"};
   }
   std::vector<NetworkFile> embeddings(
       const std::function<bool(const std::string&)>& is_wanted) const {
     std::vector<NetworkFile> files;
     for (const std::string name : {"learned", "other"}) {
       if (is_wanted(name))
-        files.push_back({folder_ / (name + ".safetensors"), name, name + "-hash"});
+        files.push_back({folder_.path() / (name + ".safetensors"), name, name + "-hash"});
     }
     return files;
   }
