@@ -22,11 +22,11 @@ completed() {
 }
 expect_equal "$(completed gen)" generate
 expect_equal "$(completed models l)" list
-expect_equal "$(completed generate --no)" "--noise-source,--no-metadata"
+expect_equal "$(completed generate --no)" "--noise-schedule,--noise-source,--no-wildcards,--no-metadata"
 expect_equal "$(completed generate --noise-source '')" "cpu,nv"
 expect_equal "$(completed generate --precision b)" bf16
-expect_equal "$(completed generate --sampler 'DPM++\ 2S')" "DPM++ 2S a"
-expect_equal "$(completed generate --sampler "'euler")" "Euler a,Euler"
+expect_equal "$(completed generate --sampler 'DPM++\ 2S')" "DPM++ 2S a,DPM++ 2S a CFG++"
+expect_equal "$(completed generate --sampler "'euler")" "Euler a,Euler,Euler CFG++,Euler a CFG++"
 expect_equal "$(completed generate --schedule = kar)" Karras
 expect_equal "$(completed generate --model emo)" emoji-128
 expect_equal "$(completed completion '')" "bash,zsh,fish"
