@@ -5,8 +5,8 @@
 
 namespace safelight::pipelines {
 
-/// Loads a checkpoint of Stable Diffusion 1.x's form. Errors: those of
-/// models::stable_diffusion::bind.
+/// Loads a checkpoint of Stable Diffusion's form: 1.x, 2.x, SDXL and what was made of them. Errors:
+/// those of models::stable_diffusion::bind.
 Result<std::unique_ptr<LatentModel>> load_stable_diffusion(engine::Engine& engine,
                                                            const weights::TensorIndex& index);
 
