@@ -75,7 +75,9 @@ Status Changes::add(const Use& use, const std::vector<std::string>& layers) {
     if (layers.size() == 1) return multiply(use, layers[0]);
     return use.fails(ErrorCode::kUnsupported, "multiplies layers that are one in the adapter");
   }
-  if (delta_size(use.module) || use.module.kind != AdapterKind::kDiff) {
+  const bool product =
+      use.module.kind != AdapterKind::kDiff && use.module.kind != AdapterKind::kNorm;
+  if (product || use.module.part("diff") != nullptr) {
     if (Status good = add_delta(use, layers); !good) return good;
   }
   const bool bias = use.module.part("diff_b") != nullptr || use.module.part("up_bias") != nullptr;
@@ -148,7 +150,7 @@ Status Changes::multiply(const Use& use, const std::string& layer) {
   const TensorView& given = peft ? *peft : *use.module.part("weight");
   bool of_inputs = false;
   if (peft != nullptr) {  // [rows, 1], [1, inputs]; of convolutions [1, rows or inputs, 1, 1]
-    of_inputs = given.count() == inputs && given.shape[0] == 1 &&
+    of_inputs = given.count() == inputs && given.shape.size() >= 2 && given.shape[0] == 1 &&
                 (given.shape.size() == 2 || inputs != rows);
   } else {
     of_inputs = to_tensor(*use.module.part("on_input")).data.at(0) != 0;

@@ -105,6 +105,21 @@ TEST(Adapter, SplitsWhatSeveralLayersShare) {
   EXPECT_EQ(changed->at("v.weight")->whole().data, std::vector<float>({10, 20, 12, 24}));
 }
 
+TEST(Adapter, BiasesAloneAreChanged) {
+  for (const char* part : {".b_norm", ".diff_b"}) {
+    const auto adapter = opened({{part, counted({3})}});
+    ASSERT_TRUE(adapter.ok()) << adapter.error().message;
+    const std::string layer = "input_blocks.4.1.proj_in";
+    BoundWeights bound = one_layer(layer, {3, 2});
+    bound.insert(layer + ".bias", view_of(Tensor({3})));
+    const AdapterUse use{*adapter, 2, 1, {}};
+    const auto changed = adapt(bound, one_name(layer), {&use, 1});
+    ASSERT_TRUE(changed.ok()) << changed.error().message;
+    ASSERT_EQ(changed->size(), 1U);
+    EXPECT_EQ(changed->at(layer + ".bias")->whole().data, std::vector<float>({2, 4, 6}));
+  }
+}
+
 TEST(Adapter, SeveralActInTurnAndBlocksHaveTheirOwnFactors) {
   const auto adapter = opened({{".diff", counted({2, 2})}});
   const std::string layer = "input_blocks.4.1.proj_in";
