@@ -132,7 +132,7 @@ void add_server_routes(Router& router, api::Backend& backend) {
               [&](Exchange& exchange) { return refresh_models(exchange, backend); });
   router.get("/api/v1/samplers", {.access = Access::kViewer, .operation = "listSamplers"},
              [&](Exchange& exchange) { return list_samplers(exchange, backend); });
-  router.post("/api/v1/tokens", {.access = Access::kViewer, .operation = "countTokens"},
+  router.post("/api/v1/tokens", {.access = Access::kUser, .operation = "countTokens"},
               [&](Exchange& exchange) { return count_tokens(exchange, backend); });
   router.get("/api/v1/status",
              {.access = Access::kViewer, .rate_cost = 0, .operation = "getStatus"},
