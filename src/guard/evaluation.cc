@@ -71,7 +71,7 @@ void set_interval(Estimate& estimate, std::vector<double> values) {
   if (values.empty()) return;
   std::sort(values.begin(), values.end());
   const auto at = [&](double share) {
-    return values[static_cast<size_t>(share * static_cast<double>(values.size() - 1) + 0.5)];
+    return values[static_cast<size_t>(std::lround(share * static_cast<double>(values.size() - 1)))];
   };
   estimate.low = at(0.025);
   estimate.high = at(0.975);
