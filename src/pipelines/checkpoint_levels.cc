@@ -180,7 +180,7 @@ bool read_name(const fs::path& path, CheckpointLevels& levels) {
   levels.zero_terminal_snr = levels.zero_terminal_snr || has("ztsnr") || has("zsnr");
   if (has("playground-v2.5") || has("playground_v2.5")) return say_prediction(levels, "edm");
   if (has("512-base")) return say_prediction(levels, "epsilon");  // Stable Diffusion 2's
-  const bool v = has("v-pred") || has("v_pred") || has("vpred") || has("768-v-");
+  const bool v = has("v-pred") || has("v_pred") || has("vpred") || has("768-v-") || has("768-v.");
   return v && say_prediction(levels, "v");
 }
 

@@ -34,7 +34,7 @@ TEST(ChildProcess, TellsHowItEnded) {
   ChildProcess crashed = shell("kill -SEGV $$");
   EXPECT_EQ(describe(*crashed.wait(5000)), "was ended by signal 11 (Segmentation fault)");
   EXPECT_EQ(crashed.wait(0)->signal, SIGSEGV);
-  ChildProcess running = shell("sleep 60");
+  ChildProcess running = shell("exec sleep 60");
   EXPECT_FALSE(running.wait(20));
   running.kill(SIGKILL);
   EXPECT_EQ(running.wait(5000)->signal, SIGKILL);
@@ -72,7 +72,7 @@ TEST(ChildProcess, SaysWhatCannotBeStarted) {
 TEST(ChildProcess, DiesWithItsOwner) {
   int pid = 0;
   {
-    const ChildProcess child = shell("sleep 60");
+    const ChildProcess child = shell("exec sleep 60");
     pid = child.pid();
     EXPECT_GT(resident_bytes(pid), 0U);
   }
@@ -80,7 +80,7 @@ TEST(ChildProcess, DiesWithItsOwner) {
   EXPECT_EQ(resident_bytes(pid), 0U);
   // And with the thread that started it.
   std::optional<ChildProcess> orphan;
-  std::thread([&] { orphan.emplace(shell("sleep 60")); }).join();
+  std::thread([&] { orphan.emplace(shell("exec sleep 60")); }).join();
   EXPECT_EQ(orphan->wait(5000)->signal, SIGKILL);
 }
 
