@@ -34,4 +34,14 @@ Result<SamplerPlan> plan_sampler(const request::Request& request, const ModelTra
   return plan;
 }
 
+void use_listed_names(request::Request& request) {
+  const auto sampler = diffusion::find_sampler(request.sampler);
+  const auto spacing = diffusion::find_spacing(request.schedule);
+  if (!sampler || !spacing) return;
+  request.sampler = sampler->sampler->name;
+  const bool automatic = *spacing == diffusion::Spacing::kAutomatic;
+  request.schedule =
+      diffusion::info(automatic && sampler->spacing ? *sampler->spacing : *spacing).name;
+}
+
 }  // namespace safelight::pipelines

@@ -19,4 +19,8 @@ struct SamplerPlan {
 /// do not allow; kUnsupported for the names of flow models.
 Result<SamplerPlan> plan_sampler(const request::Request& request, const ModelTraits& traits);
 
+/// Aliases of sampler and schedule become the names of our lists, which other programs read in a
+/// picture's text: "k_dpmpp_2m_ka" becomes "DPM++ 2M" and "Karras". Unknown names stay.
+void use_listed_names(request::Request& request);
+
 }  // namespace safelight::pipelines

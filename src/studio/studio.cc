@@ -9,6 +9,7 @@
 #include "base/random.h"
 #include "base/text.h"
 #include "pipelines/registry.h"
+#include "pipelines/sampler_plan.h"
 #include "pipelines/text_to_image.h"
 #include "request/infotext.h"
 
@@ -281,6 +282,7 @@ Status Studio::run(const Request& asked, const RunOptions& options) {
   request = resolved(request, file, model.model->traits());
   if (Status good = request::validate(request); !good) return good;
   if (Status good = pipelines::check_request(request, model.model->traits()); !good) return good;
+  pipelines::use_listed_names(request);
   if (Status ready = prepare_tiny_decoder(model, request, options); !ready) return ready;
   if (!request.refiner.empty()) {
     const auto refiner = refiner_files_of(request);

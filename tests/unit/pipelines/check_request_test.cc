@@ -1,5 +1,6 @@
 #include <gtest/gtest.h>
 
+#include "pipelines/sampler_plan.h"
 #include "pipelines/text_to_image.h"
 
 namespace safelight::pipelines {
@@ -31,6 +32,21 @@ TEST(CheckRequest, RefusesMoreClipSkipThanThereAreLayers) {
   const Status status = check_request(request, traits());
   ASSERT_FALSE(status.ok());
   EXPECT_EQ(status.error().code, ErrorCode::kInvalidArgument);
+}
+
+TEST(UseListedNames, WritesSamplersAndSchedulesAsEverybodyReadsThem) {
+  const auto listed = [](const std::string& sampler, const std::string& schedule) {
+    request::Request request;
+    request.sampler = sampler;
+    request.schedule = schedule;
+    use_listed_names(request);
+    return request.sampler + ", " + request.schedule;
+  };
+  EXPECT_EQ(listed("k_euler_a", "sgm_uniform"), "Euler a, SGM Uniform");
+  EXPECT_EQ(listed("k_dpmpp_2m_ka", "Automatic"), "DPM++ 2M, Karras");
+  EXPECT_EQ(listed("dpm++ 2m karras", "align your steps"), "DPM++ 2M, Align Your Steps");
+  EXPECT_EQ(listed("DPM++ 2M", "automatic"), "DPM++ 2M, Automatic");
+  EXPECT_EQ(listed("no sampler", "karras"), "no sampler, karras");
 }
 
 }  // namespace
