@@ -142,9 +142,9 @@ class Translator {
   void read_sdnext() {
     if (const std::string* name = find("Scheduler")) {
       const Rename* of_class = find_rename(kSchedulerClasses, *name);
-      if (of_class != nullptr && !has("Sampler")) pairs_.emplace_back("Sampler", of_class->to);
       // It once was the name of a schedule, and is that of a class.
       if (!name->ends_with("Scheduler")) rename("Scheduler", "Schedule type");
+      if (of_class != nullptr && !has("Sampler")) pairs_.emplace_back("Sampler", of_class->to);
     }
     const std::string* sigma = find("Sampler sigma");
     const Rename* schedule = sigma == nullptr ? nullptr : find_rename(kSigmas, *sigma);
