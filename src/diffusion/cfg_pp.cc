@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "diffusion/sampler_run.h"
+#include "diffusion/two_stage.h"
 
 namespace safelight::diffusion {
 
@@ -55,30 +56,12 @@ Result<Tensor> sample_dpmpp_2m_cfg_pp(SamplerRun& run) {
 }
 
 Result<Tensor> sample_dpmpp_2s_ancestral_cfg_pp(SamplerRun& run) {
-  const std::vector<float>& sigmas = run.sigmas();
-  Tensor x = scaled(run.first_noise(), sigmas[0]);
-  for (int64_t i = 0; i < run.steps(); ++i) {
-    const double sigma = sigmas[i], next = sigmas[i + 1];
-    const Result<Tensor> denoised = run.denoise_step(i, x);
-    if (!denoised) return denoised;
-    const auto [down, up] = ancestral_step(sigma, next, run.eta());
-    if (down == 0) {
-      x = *denoised;
-    } else {
-      // x moves on by what guidance added, taken from the newest evaluation.
-      const auto towards = [&](const Tensor& picture, const Tensor& unguided, double to) {
-        const double left = to / sigma;
-        return sum({{left, x}, {left, *denoised}, {-left, unguided}, {1 - left, picture}});
-      };
-      const double half = std::sqrt(sigma * down);
-      const Result<Tensor> again =
-          run.denoise(towards(*denoised, run.unguided(*denoised), half), half);
-      if (!again) return again;
-      x = towards(*again, run.unguided(*again), down);
-    }
-    if (next > 0) x = sum({{1, x}, {up * run.options().s_noise, run.next_noise()}});
-  }
-  return x;
+  // x moves on by what guidance added, taken from the newest evaluation.
+  return sample_two_stage_ancestral(run, [&](const Tensor& x, const Tensor& first,
+                                             const Tensor& newest, double sigma, double to) {
+    const double left = to / sigma;
+    return sum({{left, x}, {left, first}, {-left, run.unguided(newest)}, {1 - left, newest}});
+  });
 }
 
 }  // namespace safelight::diffusion

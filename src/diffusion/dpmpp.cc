@@ -2,6 +2,7 @@
 #include <cmath>
 
 #include "diffusion/sampler_run.h"
+#include "diffusion/two_stage.h"
 
 namespace safelight::diffusion {
 namespace {
@@ -32,24 +33,9 @@ Result<Tensor> sample_dpmpp_2m(SamplerRun& run) {
 }
 
 Result<Tensor> sample_dpmpp_2s_ancestral(SamplerRun& run) {
-  const std::vector<float>& sigmas = run.sigmas();
-  Tensor x = scaled(run.first_noise(), sigmas[0]);
-  for (int64_t i = 0; i < run.steps(); ++i) {
-    const double sigma = sigmas[i], next = sigmas[i + 1];
-    const Result<Tensor> denoised = run.denoise_step(i, x);
-    if (!denoised) return denoised;
-    const auto [down, up] = ancestral_step(sigma, next, run.eta());
-    if (down == 0) {
-      x = towards(x, *denoised, sigma, 0);
-    } else {
-      const double half = std::sqrt(sigma * down);
-      const Result<Tensor> again = run.denoise(towards(x, *denoised, sigma, half), half);
-      if (!again) return again;
-      x = towards(x, *again, sigma, down);
-    }
-    if (next > 0) x = sum({{1, x}, {up * run.options().s_noise, run.next_noise()}});
-  }
-  return x;
+  return sample_two_stage_ancestral(
+      run, [](const Tensor& x, const Tensor& /*first*/, const Tensor& newest, double sigma,
+              double to) { return towards(x, newest, sigma, to); });
 }
 
 }  // namespace safelight::diffusion
