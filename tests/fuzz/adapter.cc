@@ -4,20 +4,12 @@
 #include "weights/adapter.h"
 
 #include <cstdint>
-#include <cstdlib>
 #include <span>
 
+#include "fuzz/require.h"
 #include "weights/adapt.h"
 #include "weights/block_weights.h"
 #include "weights/safetensors.h"
-
-namespace {
-
-void require(bool holds) {
-  if (!holds) std::abort();
-}
-
-}  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   using namespace safelight;

@@ -3,19 +3,11 @@
 #include "weights/gguf.h"
 
 #include <cstdint>
-#include <cstdlib>
 #include <span>
 
+#include "fuzz/require.h"
 #include "weights/convert.h"
 #include "weights/inspect.h"
-
-namespace {
-
-void require(bool holds) {
-  if (!holds) std::abort();
-}
-
-}  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   using namespace safelight;

@@ -3,20 +3,12 @@
 #include "weights/safetensors.h"
 
 #include <cstdint>
-#include <cstdlib>
 #include <span>
 
+#include "fuzz/require.h"
 #include "weights/convert.h"
 #include "weights/embedding.h"
 #include "weights/inspect.h"
-
-namespace {
-
-void require(bool holds) {
-  if (!holds) std::abort();
-}
-
-}  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   using namespace safelight;

@@ -2,21 +2,13 @@
 // say, or one error; nothing that they name is run.
 
 #include <cstdint>
-#include <cstdlib>
 #include <span>
 
+#include "fuzz/require.h"
 #include "weights/convert.h"
 #include "weights/embedding.h"
 #include "weights/inspect.h"
 #include "weights/torch_file.h"
-
-namespace {
-
-void require(bool holds) {
-  if (!holds) std::abort();
-}
-
-}  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   using namespace safelight;
